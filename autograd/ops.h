@@ -1,0 +1,48 @@
+// A few differentiable functions of tensors: what targets of one's own are made of, and what many layers are.
+//
+// Every function computes with the tape's backend and records itself. Shapes follow NumPy: axes of size 1 and missing
+// first axes repeat. The first axis is the batch. Example, the difference of two classes for each image:
+//     Var score = subtract(tape, index(tape, logits, 281), index(tape, logits, 207));      // (N)
+//     Tensor dA = tape.gradients(score, Tensor::full(score.shape(), 1), {&watched, 1})[0];
+#pragma once
+
+#include <vector>
+
+#include "autograd/tape.h"
+
+namespace limn {
+
+Var add(Tape&, const Var& a, const Var& b);
+Var subtract(Tape&, const Var& a, const Var& b);
+Var multiply(Tape&, const Var& a, const Var& b);
+Var divide(Tape&, const Var& a, const Var& b);
+Var maximum(Tape&, const Var& a, const Var& b);            // where equal, the gradient goes to a (as TensorFlow's does)
+Var minimum(Tape&, const Var& a, const Var& b);
+Var scale(Tape&, const Var& x, double factor);
+Var shift(Tape&, const Var& x, double summand);
+
+Var unary(Tape&, const UnaryFn& f, const Var& x);
+Var relu(Tape&, const Var& x);
+Var exp(Tape&, const Var& x);
+Var log(Tape&, const Var& x);
+Var sqrt(Tape&, const Var& x);
+Var softmax(Tape&, const Var& x);                          // over the last axis
+
+Var matmul(Tape&, const Var& x, const Var& w);             // (N,c) (c,k) -> (N,k)
+
+// Reduced axes keep size 1 (drop them with reshape). Axes count from 0; negative ones from the end.
+Var sum(Tape&, const Var& x, std::vector<int> axes);
+Var mean(Tape&, const Var& x, std::vector<int> axes);
+Var max(Tape&, const Var& x, std::vector<int> axes);       // equal winners share the gradient (as TensorFlow's do)
+
+Var reshape(Tape&, const Var& x, Shape shape);             // the first axis must stay
+Var transpose(Tape&, const Var& x, std::vector<int> order);  // order[0] must be 0
+Var concatenate(Tape&, const std::vector<Var>& parts, int axis);
+Var pad(Tape&, const Var& x, const Shape& before, const Shape& after);   // with zeros
+Var crop(Tape&, const Var& x, const Shape& from, const Shape& size);
+
+// One number an image: element `flat` of each image's own block (for logits (N,K): the class). (N,...) -> (N)
+Var index(Tape&, const Var& x, Index flat);
+Var index(Tape&, const Var& x, const std::vector<Index>& flat);          // another element for each image
+
+}  // namespace limn

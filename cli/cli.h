@@ -1,0 +1,62 @@
+// The command `limn`: one file a subcommand, thin. It reads arguments, calls the library, prints.
+// Results go to stdout, notes and progress to stderr. Exit status: 0, or 2 with one line that says what is wrong.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "weights/model_file.h"
+#include "weights/preprocessing.h"
+
+namespace CLI {
+class App;
+}
+
+namespace limn::cli {
+
+// Runs `limn ARGUMENTS...` (without the program's name); the exit status.
+int run(const std::vector<std::string>& arguments);
+
+// ---- what subcommands that run a model share (options.cpp)
+struct Options {
+    ModelSource source;
+    std::string device = "auto", preprocess = "auto", size, resize = "nearest", labels;
+    int threads = 0;
+    bool json = false;
+};
+void add_model_options(CLI::App& command, Options& options);
+void add_image_options(CLI::App& command, Options& options);
+
+// The model, ready to look at photos.
+struct Ready {
+    LoadedModel loaded;
+    const Backend* backend;
+    PreprocessChoice preprocess;
+    Index height = 0, width = 0;                           // photos are resized to this; 0: each keeps its own size
+    Index channels = 3;
+    double load_ms = 0;
+};
+Ready prepare(const Options& options);
+void print_notes(const Ready& ready);                      // to stderr: what was inferred
+
+// The photo as the model's input: (1,h,w,c).
+struct Photo {
+    std::string path;
+    Tensor input;
+};
+Photo load_photo(const std::string& path, const Ready& ready, const Options& options);
+Tensor stack(const std::vector<Photo>& photos);            // (N,h,w,c)
+
+double milliseconds_since(std::int64_t start_ns);
+std::int64_t now_ns();
+
+// ---- the subcommands: each adds itself with its options and what to call
+void add_explain(CLI::App& app);
+void add_predict(CLI::App& app);
+void add_inspect(CLI::App& app);
+void add_run(CLI::App& app);
+void add_init(CLI::App& app);
+void add_fetch(CLI::App& app);
+
+}  // namespace limn::cli

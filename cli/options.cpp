@@ -1,0 +1,112 @@
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstring>
+
+#include "cam/target.h"
+#include "cli/cli.h"
+#include "engine/file.h"
+#include "engine/threads.h"
+#include "view/image.h"
+
+namespace limn::cli {
+
+std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1); }
+double milliseconds_since(std::int64_t start) { return double(now_ns() - start) / 1e6; }
+
+void add_model_options(CLI::App& command, Options& o) {
+    command.add_option("--config", o.source.config, "for files with weights only: a .json or .h5 that holds the model_config");
+    command.add_option("--arch", o.source.architecture, "for files with weights only: vgg16, vgg16-notop, vgg19, squeezenet...");
+    command.add_option("--device", o.device, "auto, cpu, cuda or reference")->capture_default_str();
+    command.add_option("--threads", o.threads, "default: the cores this process may use");
+}
+
+void add_image_options(CLI::App& command, Options& o) {
+    command.add_option("-m,--model", o.source.model, "a Keras file (.h5, .hdf5) or a name (vgg16, after `limn fetch vgg16`)")->required();
+    add_model_options(command, o);
+    command.add_option("--preprocess", o.preprocess, "auto, caffe, tf, torch, unit or raw (see `limn inspect`)")->capture_default_str();
+    command.add_option("--size", o.size, "HxW, or native for networks of any size (default: the model's, else 224x224)");
+    command.add_option("--resize", o.resize, "nearest (as Keras's load_img) or bilinear (as Pillow's)")->capture_default_str();
+    command.add_option("--labels", o.labels, "a file with one class name a line");
+    command.add_flag("--json", o.json, "print one JSON document on stdout and nothing else there");
+}
+
+static std::vector<std::string> read_labels(const std::string& path) {
+    const auto bytes = read_file(path, std::size_t(16) << 20);
+    std::vector<std::string> lines(1);
+    for (std::byte b : bytes) {
+        const char c = static_cast<char>(b);
+        if (c == '\n') lines.emplace_back();
+        else if (c != '\r') lines.back() += c;
+    }
+    if (lines.back().empty()) lines.pop_back();
+    LIMN_CHECK(!lines.empty(), "{}: holds no class names", path);
+    return lines;
+}
+
+static std::pair<Index, Index> parse_size(const std::string& text) {
+    Index h = 0, w = 0;
+    const char* end = text.data() + text.size();
+    const auto first = std::from_chars(text.data(), end, h);
+    const bool separated = first.ec == std::errc() && first.ptr < end && *first.ptr == 'x';
+    const auto second = separated ? std::from_chars(first.ptr + 1, end, w) : first;
+    LIMN_CHECK(separated && second.ec == std::errc() && second.ptr == end && h >= 1 && w >= 1 && h <= 16384 && w <= 16384,
+               "--size {}: should be HxW with sizes up to 16384, such as 224x224, or native", text);
+    return {h, w};
+}
+
+Ready prepare(const Options& o) {
+    const std::int64_t start = now_ns();
+    set_thread_count(o.threads);
+    Ready ready;
+    ready.backend = &backend_named(o.device);
+    ready.loaded = load_model(o.source);
+    const Model& model = ready.loaded.model;
+    if (!o.labels.empty()) ready.loaded.labels = read_labels(o.labels);
+    ready.preprocess = o.preprocess == "auto" ? choose_preprocess(model) : PreprocessChoice{preprocess_named(o.preprocess), "asked for"};
+
+    LIMN_CHECK(model.inputs.size() == 1, "model '{}' has {} inputs; photos go to models with one: give arrays to `limn run`", model.name, model.inputs.size());
+    const Shape& input = model.node(model.inputs[0]).shape;
+    LIMN_CHECK(input.rank() == 4 && (input[3] == 3 || input[3] == 1), "model '{}' takes {}, not photos with 1 or 3 channels: give arrays to `limn run`", model.name, input.str());
+    ready.channels = input[3];
+    ready.height = input[1], ready.width = input[2];
+    const bool fixed = ready.height > 0 && ready.width > 0;
+    if (o.size == "native") {
+        LIMN_CHECK(!fixed, "--size native: model '{}' takes only {}x{}", model.name, ready.height, ready.width);
+        ready.height = ready.width = 0;
+    } else if (!o.size.empty()) {
+        const auto [h, w] = parse_size(o.size);
+        LIMN_CHECK((input[1] < 0 || input[1] == h) && (input[2] < 0 || input[2] == w), "--size {}: model '{}' takes only {}x{}", o.size, model.name, ready.height, ready.width);
+        ready.height = h, ready.width = w;
+    } else if (!fixed) {
+        ready.height = ready.width = 224;
+    }
+    ready.load_ms = milliseconds_since(start);
+    return ready;
+}
+
+void print_notes(const Ready& ready) {
+    for (const std::string& note : ready.loaded.notes) std::fprintf(stderr, "limn: note: %s\n", note.c_str());
+}
+
+Photo load_photo(const std::string& path, const Ready& ready, const Options& o) {
+    LIMN_CHECK(o.resize == "nearest" || o.resize == "bilinear", "--resize {}: nearest and bilinear are known", o.resize);
+    Image image = read_image(path);
+    const Index h = ready.height ? ready.height : image.height, w = ready.width ? ready.width : image.width;
+    if (h != image.height || w != image.width) image = resize(image, h, w, o.resize == "nearest" ? Resampling::nearest : Resampling::bilinear);
+    Tensor pixels = to_tensor(image, int(ready.channels));
+    preprocess(ready.preprocess.mode, pixels);
+    return {path, pixels.reshaped({1, h, w, ready.channels})};
+}
+
+Tensor stack(const std::vector<Photo>& photos) {
+    const Shape shape = photos.at(0).input.shape();
+    Tensor batch(shape.with(0, Index(photos.size())));
+    for (std::size_t i = 0; i < photos.size(); i++)
+        std::memcpy(batch.data() + Index(i) * shape.size(), photos[i].input.data(), std::size_t(shape.size()) * sizeof(float));
+    return batch;
+}
+
+}  // namespace limn::cli

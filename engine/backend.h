@@ -1,0 +1,114 @@
+// The page to read first: every kernel the engine has.
+//
+// A Backend is a short list of verbs on tensors. It knows neither layers nor gradients as a whole, only "this many
+// numbers in, that many out": layers/ gives the verbs a meaning, autograd/ chains them backward.
+//   reference/  each verb as the loop of its definition, float and double. It *defines* what the verb means.
+//   cpu/        the same verbs, fast (float only), tested against reference.
+// A verb writes a tensor the caller has allocated, so its shape says what is wanted. All tensors of one call have one
+// number type. Letters: n h w c (input), p q k (output), r s (taps of a window).
+//
+// Verbs that go backward (..._grad) turn dy = d score / dy into dx = d score / dx. Several targets are explained in one
+// walk: dy may then hold T times as many images as the forward pass had, target by target, (T*N, ...). Verbs that need
+// what the forward pass saved read it T times over.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/tensor.h"
+#include "engine/unary.h"
+
+namespace limn {
+
+// A window that slides over a plane: x (h,w) -> y (p,q). Tap (r,s) of output (p,q) reads
+// x[p*stride_h + r*dilation_h - pad_top, q*stride_w + s*dilation_w - pad_left]; outside the plane it reads nothing (0).
+struct Window {
+    Index r = 1, s = 1;
+    Index stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
+    Index pad_top = 0, pad_left = 0;
+};
+
+// x: (N,h,w,c)  kernel: (r,s,c/groups,k)  y: (N,p,q,k).  Output channel k belongs to group k / (K/groups).
+struct ConvShape {
+    Window window;
+    Index h, w, c, p, q, k;
+    Index groups = 1;
+};
+
+struct ConvWeights {
+    Tensor kernel;                                         // (r,s,c/groups,k), as Keras stores it
+    Tensor bias;                                           // (k), or empty
+    // The kernel as an algorithm wants it, by algorithm: computed once, shared by the plans of all image sizes.
+    mutable std::map<std::string, std::shared_ptr<const std::vector<float>>> packed;
+};
+
+enum class Direction { forward, grad_input };
+enum class Fused { none, relu };                           // done to the result before it is stored
+
+// A convolution with everything decided and prepared. run() may be called with any number of images.
+// forward: y = fused(conv(x) + bias). grad_input: x is dy (N,p,q,k), y is dx (N,h,w,c), and the bias has c elements:
+// that is a transposed convolution going forward.
+class ConvPlan {
+public:
+    struct Refusal {
+        std::string algorithm, reason;
+    };
+    virtual ~ConvPlan() = default;
+    virtual std::string algorithm() const = 0;
+    virtual void run(const Tensor& x, Tensor& y) const = 0;
+    std::vector<Refusal> refusals;                         // better candidates that said no, and why
+};
+
+enum class Binary { add, subtract, multiply, divide, maximum, minimum, equal, greater_equal };
+enum class Reduction { sum, mean, maximum };
+enum class Interpolation { nearest, bilinear };            // bilinear: half-pixel centres, edges clamped
+
+class Backend {
+public:
+    virtual ~Backend() = default;
+    virtual std::string name() const = 0;                  // "reference", "cpu (avx2)"...
+
+    // ---- convolution
+    virtual std::unique_ptr<ConvPlan> plan_conv2d(const ConvShape&, const ConvWeights&, Direction, Fused) const = 0;
+    virtual void conv2d_grad_kernel(const ConvShape&, const Tensor& x, const Tensor& dy, Tensor& dkernel) const = 0;
+
+    // ---- dense: x (N,c)  kernel (c,k)  bias (k) or empty  y (N,k)
+    virtual void dense(const Tensor& x, const Tensor& kernel, const Tensor& bias, Fused, Tensor& y) const = 0;
+    virtual void dense_grad_input(const Tensor& dy, const Tensor& kernel, Tensor& dx) const = 0;
+    virtual void dense_grad_kernel(const Tensor& x, const Tensor& dy, Tensor& dkernel) const = 0;
+
+    // ---- pooling: x (N,h,w,c) -> y (N,p,q,c). Padding counts neither as a maximum nor in an average.
+    // argmax (may be null) remembers for each output which x of its image won: the first in reading order.
+    using Argmax = std::vector<std::int32_t>;
+    virtual void max_pool(const Window&, const Tensor& x, Tensor& y, Argmax* argmax) const = 0;
+    virtual void max_pool_grad(const Argmax&, const Tensor& dy, Tensor& dx) const = 0;
+    virtual void average_pool(const Window&, const Tensor& x, Tensor& y) const = 0;
+    virtual void average_pool_grad(const Window&, const Tensor& dy, Tensor& dx) const = 0;
+
+    // ---- element by element
+    virtual void unary(const UnaryFn&, const Tensor& x, Tensor& y) const = 0;
+    virtual void unary_grad(const UnaryFn&, ReluRule, const Tensor& x, const Tensor& y, const Tensor& dy, Tensor& dx) const = 0;
+    virtual void binary(Binary, const Tensor& a, const Tensor& b, Tensor& y) const = 0;   // axes of size 1 and missing first axes repeat, as in NumPy
+    virtual void scale_shift(const Tensor& x, const Tensor& scale, const Tensor& shift, Tensor& y) const = 0;  // by channel; shift may be empty
+
+    // ---- along axes
+    virtual void reduce(Reduction, const Tensor& x, Tensor& y) const = 0;                 // y has size 1 along the axes that are reduced
+    virtual void softmax(const Tensor& x, Tensor& y) const = 0;                           // over the last axis
+    virtual void softmax_grad(const Tensor& y, const Tensor& dy, Tensor& dx) const = 0;
+
+    // ---- moving numbers
+    // y[to + i] = x[from + i] for all i in the box; the rest of y stays. Padding, cropping, joining and their gradients.
+    virtual void copy_box(const Tensor& x, const Shape& from, const Shape& box, Tensor& y, const Shape& to) const = 0;
+    virtual void transpose(const std::vector<int>& order, const Tensor& x, Tensor& y) const = 0;  // axis i of y is axis order[i] of x
+    virtual void resize(Interpolation, const Tensor& x, Tensor& y) const = 0;             // (N,h,w,c) -> (N,p,q,c)
+    virtual void resize_grad(Interpolation, const Tensor& dy, Tensor& dx) const = 0;
+};
+
+const Backend& reference_backend();
+const Backend& cpu_backend();                              // float only; the best instruction set of this processor
+const Backend& backend_named(std::string_view name);       // auto | cpu | reference (cuda: one clear line)
+
+}  // namespace limn

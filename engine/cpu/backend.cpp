@@ -1,0 +1,165 @@
+#include "engine/cpu/backend.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/cpu/conv_plan.h"
+#include "engine/reference/pooling.h"
+#include "engine/threads.h"
+
+namespace limn {
+
+namespace {
+
+constexpr Index grain = 1 << 15;                           // elements a thread takes at a time: 128 KB, well above the cost of a fork
+
+// Kernels exist for float; checks in double use the reference backend.
+void expect_float(const Tensor& t) { LIMN_CHECK(t.dtype() == DType::f32, "the cpu backend computes in float; use the reference backend for double"); }
+
+}  // namespace
+
+std::unique_ptr<ConvPlan> CpuBackend::plan_conv2d(const ConvShape& shape, const ConvWeights& weights, Direction direction, Fused fused) const {
+    expect_float(weights.kernel);
+    return cpu::plan_convolution({shape, weights, direction, fused, kernels_});
+}
+
+void CpuBackend::dense(const Tensor& x, const Tensor& kernel, const Tensor& bias, Fused fused, Tensor& y) const {
+    // The weights stream by once, in slices of whole rows; each slice sums into a buffer of its own. How many slices
+    // there are follows from the shape alone, so the sums do not depend on the number of threads or images.
+    const Index N = x.shape()[0], C = kernel.shape()[0], K = kernel.shape()[1];
+    const Index slices = std::clamp<Index>(C / 256, 1, 64), at_once = 8;
+    std::vector<float> sums(std::size_t(slices * std::min(at_once, N) * K));
+    for (Index first = 0; first < N; first += at_once) {
+        const Index n = std::min(at_once, N - first);
+        parallel_for(slices, [&](Index slice) {
+            const Index begin = C * slice / slices, end = C * (slice + 1) / slices;
+            kernels_.dense_rows(x.data() + first * C + begin, C, n, kernel.data() + begin * K, end - begin, K, sums.data() + slice * n * K);
+        });
+        parallel_ranges(n * K, 4096, [&](Index begin, Index end) {
+            float* out = y.data() + first * K;
+            for (Index i = begin; i < end; i++) {
+                float sum = bias.empty() ? 0 : bias.data()[i % K];
+                for (Index slice = 0; slice < slices; slice++) sum += sums[std::size_t(slice * n * K + i)];
+                out[i] = fused == Fused::relu && sum < 0 ? 0 : sum;
+            }
+        });
+    }
+}
+
+void CpuBackend::dense_grad_input(const Tensor& dy, const Tensor& kernel, Tensor& dx) const {
+    const Index N = dy.shape()[0], C = kernel.shape()[0], K = kernel.shape()[1];
+    const Index rows = std::max<Index>(1, grain / K);
+    parallel_ranges(C, rows, [&](Index begin, Index end) {
+        for (Index c = begin; c < end; c++) kernels_.dots(dy.data(), K, N, kernel.data() + c * K, K, dx.data() + c, C);
+    });
+}
+
+// Both pools: for each output pixel, pointers to the pixels of its window that lie inside.
+template <class Body> static void for_each_window(const Window& v, const Tensor& x, const Tensor& y, Body body) {
+    const reference::PoolShape s{x.shape()[0], x.shape()[1], x.shape()[2], x.shape()[3], y.shape()[1], y.shape()[2]};
+    parallel_for(s.n * s.p, [&](Index block) {
+        std::vector<const float*> pixels(std::size_t(v.r * v.s));
+        const Index n = block / s.p, p = block % s.p;
+        for (Index q = 0; q < s.q; q++) {
+            const reference::Inside in = reference::inside(v, s, p, q);
+            Index count = 0;
+            for (Index h = in.h0; h < in.h1; h++)
+                for (Index w = in.w0; w < in.w1; w++) pixels[std::size_t(count++)] = x.data() + ((n * s.h + h) * s.w + w) * s.c;
+            body(pixels.data(), count, ((n * s.p + p) * s.q + q) * s.c);
+        }
+    });
+}
+
+void CpuBackend::max_pool(const Window& window, const Tensor& x, Tensor& y, Argmax* argmax) const {
+    if (argmax) return ReferenceBackend::max_pool(window, x, y, argmax);
+    for_each_window(window, x, y, [&](const float* const* pixels, Index count, Index out) { kernels_.maximum(pixels, count, x.shape()[3], y.data() + out); });
+}
+
+void CpuBackend::average_pool(const Window& window, const Tensor& x, Tensor& y) const {
+    for_each_window(window, x, y, [&](const float* const* pixels, Index count, Index out) {
+        kernels_.sum(pixels, count, x.shape()[3], 1 / float(count), y.data() + out);
+    });
+}
+
+void CpuBackend::unary(const UnaryFn& f, const Tensor& x, Tensor& y) const {
+    expect_float(x);
+    parallel_ranges(x.size(), grain, [&](Index begin, Index end) {
+        if (f.is_plain_relu()) return kernels_.relu(x.data() + begin, end - begin, y.data() + begin);
+        for (Index i = begin; i < end; i++) y.data()[i] = unary_value(f, x.data()[i]);
+    });
+}
+
+void CpuBackend::unary_grad(const UnaryFn& f, ReluRule rule, const Tensor& x, const Tensor& y, const Tensor& dy, Tensor& dx) const {
+    parallel_ranges(dy.size() / y.size(), 1, [&](Index begin, Index end) {      // one target after another
+        for (Index t = begin; t < end; t++)
+            parallel_ranges(y.size(), grain, [&](Index first, Index last) {
+                const float* g = dy.data() + t * y.size();
+                float* out = dx.data() + t * y.size();
+                if (f.is_plain_relu() && rule == ReluRule::plain) return kernels_.relu_grad(y.data() + first, g + first, last - first, out + first);
+                for (Index i = first; i < last; i++) out[i] = unary_gradient(f, rule, x.data()[i], y.data()[i], g[i]);
+            });
+    });
+}
+
+void CpuBackend::binary(Binary op, const Tensor& a, const Tensor& b, Tensor& y) const {
+    const auto kernel = op == Binary::add ? kernels_.add : op == Binary::subtract ? kernels_.subtract : op == Binary::multiply ? kernels_.multiply : nullptr;
+    if (kernel && a.shape() == y.shape() && b.shape() == y.shape())
+        return parallel_ranges(y.size(), grain, [&](Index begin, Index end) { kernel(a.data() + begin, b.data() + begin, end - begin, y.data() + begin); });
+    if (op == Binary::multiply && a.shape() == y.shape() && b.size() == 1)
+        return parallel_ranges(y.size(), grain, [&](Index begin, Index end) { kernels_.scale(a.data() + begin, b.data()[0], end - begin, y.data() + begin); });
+    ReferenceBackend::binary(op, a, b, y);
+}
+
+void CpuBackend::scale_shift(const Tensor& x, const Tensor& scale, const Tensor& shift, Tensor& y) const {
+    const Index C = scale.size(), rows = std::max<Index>(1, grain / C);
+    parallel_ranges(x.size() / C, rows, [&](Index begin, Index end) {
+        for (Index i = begin; i < end; i++)
+            kernels_.scale_shift(x.data() + i * C, scale.data(), shift.empty() ? nullptr : shift.data(), C, y.data() + i * C);
+    });
+}
+
+void CpuBackend::reduce(Reduction op, const Tensor& x, Tensor& y) const {
+    // The sum over the pixels of an image, as global pooling and Grad-CAM's weights need it.
+    const Shape &in = x.shape(), &out = y.shape();
+    if (op == Reduction::maximum || in.rank() != 4 || !(out == Shape{in[0], 1, 1, in[3]})) return ReferenceBackend::reduce(op, x, y);
+    const Index pixels = in[1] * in[2], C = in[3];
+    parallel_for(in[0], [&](Index n) {
+        std::vector<double> sum(std::size_t(C), 0.0);
+        for (Index i = 0; i < pixels; i++)
+            for (Index c = 0; c < C; c++) sum[std::size_t(c)] += double(x.data()[(n * pixels + i) * C + c]);
+        for (Index c = 0; c < C; c++) y.data()[n * C + c] = float(sum[std::size_t(c)] / (op == Reduction::mean ? double(pixels) : 1));
+    });
+}
+
+void CpuBackend::copy_box(const Tensor& x, const Shape& from, const Shape& box, Tensor& y, const Shape& to) const {
+    // Whole runs of the last axis at a time.
+    const int rank = box.rank();
+    if (rank < 2 || x.dtype() != DType::f32) return ReferenceBackend::copy_box(x, from, box, y, to);
+    const Index run = box[-1], runs = run ? box.size() / run : 0;
+    parallel_ranges(runs, std::max<Index>(1, grain / std::max<Index>(1, run)), [&](Index begin, Index end) {
+        for (Index i = begin; i < end; i++) {
+            Index rest = i, x_at = from[-1], y_at = to[-1], x_step = x.shape()[-1], y_step = y.shape()[-1];
+            for (int axis = rank - 2; axis >= 0; axis--) {
+                const Index at = rest % box[axis];
+                rest /= box[axis];
+                x_at += (from[axis] + at) * x_step, y_at += (to[axis] + at) * y_step;
+                x_step *= x.shape()[axis], y_step *= y.shape()[axis];
+            }
+            std::memcpy(y.data() + y_at, x.data() + x_at, std::size_t(run) * sizeof(float));
+        }
+    });
+}
+
+const Backend& cpu_backend() {
+    static const CpuBackend backend(cpu::best_kernels());
+    return backend;
+}
+
+const Backend& backend_named(std::string_view name) {
+    if (name == "auto" || name == "cpu") return cpu_backend();
+    if (name == "reference") return reference_backend();
+    if (name == "cuda") fail("this limn was built without CUDA: use --device cpu");
+    fail("device '{}' is not known; auto, cpu, cuda and reference are", name);
+}
+
+}  // namespace limn

@@ -1,0 +1,29 @@
+// The fast backend: float only, threads, SIMD chosen at run time. What is not replaced here runs as in reference.
+#pragma once
+
+#include "engine/cpu/kernels.h"
+#include "engine/reference/backend.h"
+
+namespace limn {
+
+class CpuBackend : public ReferenceBackend {
+public:
+    explicit CpuBackend(const cpu::Kernels& kernels) : kernels_(kernels) {}
+    std::string name() const override { return std::string("cpu (") + kernels_.isa + ")"; }
+    std::unique_ptr<ConvPlan> plan_conv2d(const ConvShape&, const ConvWeights&, Direction, Fused) const override;
+    void dense(const Tensor& x, const Tensor& kernel, const Tensor& bias, Fused, Tensor& y) const override;
+    void dense_grad_input(const Tensor& dy, const Tensor& kernel, Tensor& dx) const override;
+    void max_pool(const Window&, const Tensor& x, Tensor& y, Argmax*) const override;
+    void average_pool(const Window&, const Tensor& x, Tensor& y) const override;
+    void unary(const UnaryFn&, const Tensor& x, Tensor& y) const override;
+    void unary_grad(const UnaryFn&, ReluRule, const Tensor& x, const Tensor& y, const Tensor& dy, Tensor& dx) const override;
+    void binary(Binary, const Tensor& a, const Tensor& b, Tensor& y) const override;
+    void scale_shift(const Tensor& x, const Tensor& scale, const Tensor& shift, Tensor& y) const override;
+    void reduce(Reduction, const Tensor& x, Tensor& y) const override;
+    void copy_box(const Tensor& x, const Shape& from, const Shape& box, Tensor& y, const Shape& to) const override;
+
+private:
+    const cpu::Kernels& kernels_;
+};
+
+}  // namespace limn

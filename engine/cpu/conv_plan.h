@@ -1,0 +1,49 @@
+// How a convolution is done on the cpu: an ordered list of candidates, of which the first that does not refuse is taken.
+// Every refusal has a one-line reason (ConvPlan::refusals), so that it can be printed and tested which algorithm runs.
+#pragma once
+
+#include "engine/backend.h"
+#include "engine/cpu/kernels.h"
+
+namespace limn::cpu {
+
+// What one convolution asks for, in either direction, as "out pixels gather from in pixels".
+struct ConvProblem {
+    const ConvShape& shape;
+    const ConvWeights& weights;
+    Direction direction;
+    Fused fused;
+    const Kernels& kernels;
+
+    bool forward() const { return direction == Direction::forward; }
+    Index in_channels() const { return forward() ? shape.c : shape.k; }
+    Index out_channels() const { return forward() ? shape.k : shape.c; }
+};
+
+struct Candidate {
+    const char* name;
+    std::string (*refuse)(const ConvProblem&);             // why not; empty if it can
+    std::unique_ptr<ConvPlan> (*plan)(const ConvProblem&);
+};
+
+std::span<const Candidate> candidates();
+std::unique_ptr<ConvPlan> plan_convolution(const ConvProblem&);
+
+// Which in pixel each tap of each out pixel reads, along both axes: in_row(i, r) or -1 where there is nothing to read.
+// Forward: i*stride + r*dilation - pad. Toward the input: the p with p*stride = i + pad - r*dilation, if there is one.
+class TapMap {
+public:
+    TapMap(const ConvShape& shape, Direction direction);
+    Index out_rows, out_columns, in_rows, in_columns;
+    std::int32_t in_row(Index i, Index r) const { return rows_[std::size_t(i * taps_r_ + r)]; }
+    std::int32_t in_column(Index j, Index s) const { return columns_[std::size_t(j * taps_s_ + s)]; }
+    // Columns in the order in which they are best taken together: those that use the same taps follow each other.
+    Index column(Index order) const { return order_[std::size_t(order)]; }
+
+private:
+    Index taps_r_, taps_s_;
+    std::vector<std::int32_t> rows_, columns_;
+    std::vector<Index> order_;
+};
+
+}  // namespace limn::cpu

@@ -1,0 +1,55 @@
+// The inner loops of the cpu backend, once for each instruction set.
+//
+// The same text (vec.h, tiles.h, loops.h) is compiled three times, into the namespaces baseline, avx2 and avx512, each
+// inside a region of the file that may use those instructions. At run time one table of functions is chosen: the best
+// this processor has, or what LIMN_ISA names. Nothing above engine/cpu knows about it.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/tensor.h"
+
+namespace limn::cpu {
+
+// y[m][j] = fused(bias[j] + sum over taps t and channels c of pixels[t][m][c] * weights[tap_ids[t]][c][j])
+struct TileJob {
+    const float* const* pixels;                            // [taps][tile rows]: where tap t of pixel m starts; never null
+    const Index* tap_ids;                                  // which of the packed weights belongs to tap t
+    Index taps, channels;
+    const float* weights;                                  // a panel: [all taps][channels][tile columns]
+    const float* bias;                                     // [tile columns] or null
+    bool relu;
+    float* const* y;                                       // [tile rows]: where the results of pixel m go
+    int rows, columns;                                     // how many of the tile are real
+};
+
+struct Kernels {
+    const char* isa;
+    int tile_rows, tile_columns;
+    void (*tile)(const TileJob&);
+    // y[c] = fused(bias[c] + sum_t pixels[t][c] * weights[tap_ids[t]][c]), a pixel of a depthwise convolution
+    void (*depthwise)(const float* const* pixels, const Index* tap_ids, Index taps, Index channels, const float* weights, const float* bias, bool relu, float* y);
+    // y[n][k] = sum_{c < depth} x[n][c] * w[c][k] for up to 8 rows n: whole rows of w stream by, 8 at a time
+    void (*dense_rows)(const float* x, Index x_step, Index n, const float* w, Index depth, Index k, float* y);
+    // y[n*y_step] = sum_k x[n][k] * w[k] for up to 8 rows n
+    void (*dots)(const float* x, Index x_step, Index n, const float* w, Index k, float* y, Index y_step);
+    void (*relu)(const float* x, Index size, float* y);
+    void (*relu_grad)(const float* y, const float* dy, Index size, float* dx);
+    void (*add)(const float* a, const float* b, Index size, float* y);
+    void (*subtract)(const float* a, const float* b, Index size, float* y);
+    void (*multiply)(const float* a, const float* b, Index size, float* y);
+    void (*scale)(const float* x, float factor, Index size, float* y);
+    void (*scale_shift)(const float* x, const float* scale, const float* shift, Index size, float* y);  // shift may be null
+    void (*maximum)(const float* const* x, Index count, Index size, float* y);   // of `count` rows; a NaN wins
+    void (*sum)(const float* const* x, Index count, Index size, float factor, float* y);
+};
+
+namespace baseline { extern const Kernels kernels; }
+namespace avx2 { extern const Kernels kernels; }
+namespace avx512 { extern const Kernels kernels; }
+
+// The best table for this processor; LIMN_ISA=baseline|avx2|avx512 asks for another one (an Error if it cannot run here).
+const Kernels& best_kernels();
+std::vector<const Kernels*> runnable_kernels();            // all that can run here, for tests
+
+}  // namespace limn::cpu

@@ -1,0 +1,22 @@
+// AVX2 and FMA: 8 lanes, 16 registers = 6 x 2 results + 2 weights + 1 broadcast.
+#include "engine/cpu/kernels.h"
+#include "engine/cpu/target.h"
+
+#if defined(__x86_64__)
+
+LIMN_TARGET("avx2,fma")
+
+namespace limn::cpu::avx2 {
+
+constexpr int LANES = 8, ROWS = 6;
+#include "engine/cpu/vec.h"
+#include "engine/cpu/tiles.h"
+#include "engine/cpu/loops.h"
+
+const Kernels kernels = {"avx2", ROWS, COLUMNS, tile, depthwise, dense_rows, dots, relu, relu_grad, add, subtract, multiply, scale, scale_shift, maximum, sum};
+
+}  // namespace limn::cpu::avx2
+
+LIMN_TARGET_END
+
+#endif

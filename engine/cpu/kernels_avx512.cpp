@@ -1,0 +1,22 @@
+// AVX-512: 16 lanes, 32 registers = 12 x 2 results + weights + broadcasts.
+#include "engine/cpu/kernels.h"
+#include "engine/cpu/target.h"
+
+#if defined(__x86_64__)
+
+LIMN_TARGET("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")
+
+namespace limn::cpu::avx512 {
+
+constexpr int LANES = 16, ROWS = 12;
+#include "engine/cpu/vec.h"
+#include "engine/cpu/tiles.h"
+#include "engine/cpu/loops.h"
+
+const Kernels kernels = {"avx512", ROWS, COLUMNS, tile, depthwise, dense_rows, dots, relu, relu_grad, add, subtract, multiply, scale, scale_shift, maximum, sum};
+
+}  // namespace limn::cpu::avx512
+
+LIMN_TARGET_END
+
+#endif

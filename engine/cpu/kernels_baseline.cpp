@@ -1,0 +1,13 @@
+// What every processor has: 4 lanes (SSE2 on x86-64, NEON on ARM).
+#include "engine/cpu/kernels.h"
+
+namespace limn::cpu::baseline {
+
+constexpr int LANES = 4, ROWS = 6;
+#include "engine/cpu/vec.h"
+#include "engine/cpu/tiles.h"
+#include "engine/cpu/loops.h"
+
+const Kernels kernels = {"baseline", ROWS, COLUMNS, tile, depthwise, dense_rows, dots, relu, relu_grad, add, subtract, multiply, scale, scale_shift, maximum, sum};
+
+}  // namespace limn::cpu::baseline

@@ -1,0 +1,43 @@
+// Element-wise loops, plain: the compiler makes vectors of them with the instructions of the region.
+// Included inside a namespace and a target region.
+
+inline void relu(const float* __restrict x, Index size, float* __restrict y) {
+    for (Index i = 0; i < size; i++) y[i] = x[i] < 0 ? 0 : x[i];
+}
+inline void relu_grad(const float* __restrict y, const float* __restrict dy, Index size, float* __restrict dx) {
+    for (Index i = 0; i < size; i++) dx[i] = y[i] > 0 ? dy[i] : 0;
+}
+inline void add(const float* __restrict a, const float* __restrict b, Index size, float* __restrict y) {
+    for (Index i = 0; i < size; i++) y[i] = a[i] + b[i];
+}
+inline void subtract(const float* __restrict a, const float* __restrict b, Index size, float* __restrict y) {
+    for (Index i = 0; i < size; i++) y[i] = a[i] - b[i];
+}
+inline void multiply(const float* __restrict a, const float* __restrict b, Index size, float* __restrict y) {
+    for (Index i = 0; i < size; i++) y[i] = a[i] * b[i];
+}
+inline void scale(const float* __restrict x, float factor, Index size, float* __restrict y) {
+    for (Index i = 0; i < size; i++) y[i] = x[i] * factor;
+}
+inline void scale_shift(const float* __restrict x, const float* __restrict factor, const float* __restrict shift, Index size, float* __restrict y) {
+    if (shift)
+        for (Index i = 0; i < size; i++) y[i] = x[i] * factor[i] + shift[i];
+    else
+        for (Index i = 0; i < size; i++) y[i] = x[i] * factor[i];
+}
+inline void maximum(const float* const* x, Index count, Index size, float* __restrict y) {
+    const float* __restrict first = x[0];
+    for (Index i = 0; i < size; i++) y[i] = first[i];
+    for (Index t = 1; t < count; t++) {
+        const float* __restrict row = x[t];
+        for (Index i = 0; i < size; i++) y[i] = row[i] <= y[i] || y[i] != y[i] ? y[i] : row[i];
+    }
+}
+inline void sum(const float* const* x, Index count, Index size, float factor, float* __restrict y) {
+    for (Index i = 0; i < size; i++) y[i] = 0;
+    for (Index t = 0; t < count; t++) {
+        const float* __restrict row = x[t];
+        for (Index i = 0; i < size; i++) y[i] += row[i];
+    }
+    for (Index i = 0; i < size; i++) y[i] *= factor;
+}

@@ -1,0 +1,110 @@
+// Matrix-like kernels: the register tile of convolutions, depthwise pixels, dense rows and dot products.
+// Included inside a namespace and a target region, after vec.h; ROWS is the height of the register tile.
+
+constexpr int COLUMNS = 2 * LANES;
+
+// ROWS x 2 vectors of results stay in registers while all taps and channels pass by: per channel two loads of weights,
+// ROWS broadcast numbers, 2*ROWS multiply-adds. Pixels are read where they lie; no patch matrix is made.
+inline void tile(const TileJob& job) {
+    vec acc[ROWS][2];
+    const vec b0 = job.bias ? load(job.bias) : vec{}, b1 = job.bias ? load(job.bias + LANES) : vec{};
+#pragma GCC unroll 16
+    for (int m = 0; m < ROWS; m++) acc[m][0] = b0, acc[m][1] = b1;
+    for (Index t = 0; t < job.taps; t++) {
+        const float* w = job.weights + job.tap_ids[t] * job.channels * COLUMNS;
+        const float* x[ROWS];
+#pragma GCC unroll 16
+        for (int m = 0; m < ROWS; m++) x[m] = job.pixels[t * ROWS + m];
+        for (Index c = 0; c < job.channels; c++, w += COLUMNS) {
+            const vec w0 = load(w), w1 = load(w + LANES);
+#pragma GCC unroll 16
+            for (int m = 0; m < ROWS; m++) {
+                const vec v = splat(x[m][c]);
+                acc[m][0] += v * w0, acc[m][1] += v * w1;
+            }
+        }
+    }
+    if (job.relu) {
+#pragma GCC unroll 16
+        for (int m = 0; m < ROWS; m++)                     // a > b ? a : b would turn a NaN into 0: keep it
+            for (int j = 0; j < 2; j++) acc[m][j] = acc[m][j] < vec{} ? vec{} : acc[m][j];
+    }
+    if (job.rows == ROWS && job.columns == COLUMNS) {
+#pragma GCC unroll 16
+        for (int m = 0; m < ROWS; m++) store(job.y[m], acc[m][0]), store(job.y[m] + LANES, acc[m][1]);
+    } else {
+        float results[ROWS][COLUMNS];
+#pragma GCC unroll 16
+        for (int m = 0; m < ROWS; m++) store(results[m], acc[m][0]), store(results[m] + LANES, acc[m][1]);
+        for (int m = 0; m < job.rows; m++)
+            for (int j = 0; j < job.columns; j++) job.y[m][j] = results[m][j];
+    }
+}
+
+inline void depthwise(const float* const* pixels, const Index* tap_ids, Index taps, Index channels, const float* weights, const float* bias, bool relu, float* y) {
+    Index c = 0;
+    for (; c + LANES <= channels; c += LANES) {
+        vec acc = bias ? load(bias + c) : vec{};
+        for (Index t = 0; t < taps; t++) acc += load(pixels[t] + c) * load(weights + tap_ids[t] * channels + c);
+        store(y + c, relu ? (acc < vec{} ? vec{} : acc) : acc);
+    }
+    for (; c < channels; c++) {
+        float acc = bias ? bias[c] : 0;
+        for (Index t = 0; t < taps; t++) acc += pixels[t][c] * weights[tap_ids[t] * channels + c];
+        y[c] = relu && acc < 0 ? 0 : acc;
+    }
+}
+
+// N rows of x against G rows of w at a time: y is read and written once for G rows of w.
+template <int G, int N> inline void dense_group(const float* x, Index x_step, const float* w, Index k, float* y) {
+    Index j = 0;
+    for (; j + LANES <= k; j += LANES) {
+        vec rows[G];
+#pragma GCC unroll 8
+        for (int g = 0; g < G; g++) rows[g] = load(w + g * k + j);
+#pragma GCC unroll 8
+        for (int n = 0; n < N; n++) {
+            vec acc = load(y + n * k + j);
+#pragma GCC unroll 8
+            for (int g = 0; g < G; g++) acc += rows[g] * splat(x[n * x_step + g]);
+            store(y + n * k + j, acc);
+        }
+    }
+    for (; j < k; j++)
+        for (int n = 0; n < N; n++)
+            for (int g = 0; g < G; g++) y[n * k + j] += w[g * k + j] * x[n * x_step + g];
+}
+
+template <int N> inline void dense_rows_of(const float* x, Index x_step, const float* w, Index depth, Index k, float* y) {
+    for (Index i = 0; i < N * k; i++) y[i] = 0;
+    Index c = 0;
+    for (; c + 8 <= depth; c += 8) dense_group<8, N>(x + c, x_step, w + c * k, k, y);
+    for (; c < depth; c++) dense_group<1, N>(x + c, x_step, w + c * k, k, y);
+}
+
+inline void dense_rows(const float* x, Index x_step, Index n, const float* w, Index depth, Index k, float* y) {
+    switch (n) {
+        case 1: return dense_rows_of<1>(x, x_step, w, depth, k, y);
+        case 2: return dense_rows_of<2>(x, x_step, w, depth, k, y);
+        case 3: return dense_rows_of<3>(x, x_step, w, depth, k, y);
+        case 4: return dense_rows_of<4>(x, x_step, w, depth, k, y);
+        case 5: return dense_rows_of<5>(x, x_step, w, depth, k, y);
+        case 6: return dense_rows_of<6>(x, x_step, w, depth, k, y);
+        case 7: return dense_rows_of<7>(x, x_step, w, depth, k, y);
+        default: return dense_rows_of<8>(x, x_step, w, depth, k, y);
+    }
+}
+
+inline void dots(const float* x, Index x_step, Index n, const float* w, Index k, float* y, Index y_step) {
+    for (Index i = 0; i < n; i++, x += x_step) {
+        vec acc[4] = {};
+        Index j = 0;
+        for (; j + 4 * LANES <= k; j += 4 * LANES)
+#pragma GCC unroll 4
+            for (int u = 0; u < 4; u++) acc[u] += load(x + j + u * LANES) * load(w + j + u * LANES);
+        for (; j + LANES <= k; j += LANES) acc[0] += load(x + j) * load(w + j);
+        float sum = sum_of((acc[0] + acc[1]) + (acc[2] + acc[3]));
+        for (; j < k; j++) sum += x[j] * w[j];
+        y[i * y_step] = sum;
+    }
+}

@@ -1,0 +1,33 @@
+// The reference backend as a class: the cpu backend derives from it and replaces what it does faster.
+#pragma once
+
+#include "engine/backend.h"
+
+namespace limn {
+
+class ReferenceBackend : public Backend {
+public:
+    std::string name() const override { return "reference"; }
+    std::unique_ptr<ConvPlan> plan_conv2d(const ConvShape&, const ConvWeights&, Direction, Fused) const override;
+    void conv2d_grad_kernel(const ConvShape&, const Tensor& x, const Tensor& dy, Tensor& dkernel) const override;
+    void dense(const Tensor& x, const Tensor& kernel, const Tensor& bias, Fused, Tensor& y) const override;
+    void dense_grad_input(const Tensor& dy, const Tensor& kernel, Tensor& dx) const override;
+    void dense_grad_kernel(const Tensor& x, const Tensor& dy, Tensor& dkernel) const override;
+    void max_pool(const Window&, const Tensor& x, Tensor& y, Argmax*) const override;
+    void max_pool_grad(const Argmax&, const Tensor& dy, Tensor& dx) const override;
+    void average_pool(const Window&, const Tensor& x, Tensor& y) const override;
+    void average_pool_grad(const Window&, const Tensor& dy, Tensor& dx) const override;
+    void unary(const UnaryFn&, const Tensor& x, Tensor& y) const override;
+    void unary_grad(const UnaryFn&, ReluRule, const Tensor& x, const Tensor& y, const Tensor& dy, Tensor& dx) const override;
+    void binary(Binary, const Tensor& a, const Tensor& b, Tensor& y) const override;
+    void scale_shift(const Tensor& x, const Tensor& scale, const Tensor& shift, Tensor& y) const override;
+    void reduce(Reduction, const Tensor& x, Tensor& y) const override;
+    void softmax(const Tensor& x, Tensor& y) const override;
+    void softmax_grad(const Tensor& y, const Tensor& dy, Tensor& dx) const override;
+    void copy_box(const Tensor& x, const Shape& from, const Shape& box, Tensor& y, const Shape& to) const override;
+    void transpose(const std::vector<int>& order, const Tensor& x, Tensor& y) const override;
+    void resize(Interpolation, const Tensor& x, Tensor& y) const override;
+    void resize_grad(Interpolation, const Tensor& dy, Tensor& dx) const override;
+};
+
+}  // namespace limn

@@ -1,0 +1,137 @@
+#include "engine/tensor.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <new>
+
+namespace limn {
+
+Shape::Shape(std::initializer_list<Index> sizes) : Shape(std::span<const Index>(sizes.begin(), sizes.size())) {}
+
+Shape::Shape(std::span<const Index> sizes) : rank_(static_cast<int>(sizes.size())) {
+    LIMN_CHECK(sizes.size() <= max_rank, "{} axes, but limn knows at most {}", sizes.size(), int(max_rank));
+    std::copy(sizes.begin(), sizes.end(), sizes_.begin());
+}
+
+Index Shape::size() const {
+    Index n = 1;
+    for (Index s : *this)
+        LIMN_CHECK(!__builtin_mul_overflow(n, s, &n), "shape {} has too many elements", str());
+    return n;
+}
+
+bool Shape::operator==(const Shape& other) const { return std::equal(begin(), end(), other.begin(), other.end()); }
+
+Shape Shape::with(int axis, Index size) const {
+    Shape s = *this;
+    s[axis] = size;
+    return s;
+}
+
+Shape Shape::without(int axis) const {
+    if (axis < 0) axis += rank_;
+    Shape s = *this;
+    std::copy(begin() + axis + 1, end(), s.sizes_.begin() + axis);
+    s.rank_--;
+    return s;
+}
+
+std::string Shape::str() const {
+    std::string text = "(";
+    for (int i = 0; i < rank_; i++) text += (i ? "," : "") + (sizes_[i] < 0 ? std::string("?") : std::to_string(sizes_[i]));
+    return text + ")";
+}
+
+static std::size_t element_size(DType dtype) { return dtype == DType::f32 ? 4 : 8; }
+
+Tensor::Tensor(Shape shape, DType dtype) : shape_(shape), dtype_(dtype) {
+    const Index n = shape.size();
+    LIMN_CHECK(n >= 0 && n <= std::numeric_limits<Index>::max() / 16, "a tensor of shape {} cannot exist", shape.str());
+    const std::size_t bytes = (static_cast<std::size_t>(n) * element_size(dtype) + 63) / 64 * 64;
+    void* p = std::aligned_alloc(64, std::max<std::size_t>(bytes, 64));
+    LIMN_CHECK(p, "out of memory: {} MB for a tensor of shape {}", bytes >> 20, shape.str());
+    data_ = std::shared_ptr<void>(p, std::free);
+}
+
+Tensor Tensor::zeros(Shape shape, DType dtype) {
+    Tensor t(shape, dtype);
+    std::memset(t.data_.get(), 0, static_cast<std::size_t>(t.size()) * element_size(dtype));
+    return t;
+}
+
+Tensor Tensor::full(Shape shape, double value, DType dtype) {
+    Tensor t(shape, dtype);
+    with_type(dtype, [&](auto zero) {
+        auto v = t.values<decltype(zero)>();
+        std::fill(v.begin(), v.end(), static_cast<decltype(zero)>(value));
+    });
+    return t;
+}
+
+Tensor Tensor::from(Shape shape, std::span<const float> values) {
+    LIMN_CHECK(shape.size() == static_cast<Index>(values.size()), "{} numbers do not fill the shape {}", values.size(), shape.str());
+    Tensor t(shape);
+    std::copy(values.begin(), values.end(), t.values().begin());
+    return t;
+}
+
+Tensor Tensor::view(Shape shape, const float* data, std::shared_ptr<const void> owner) {
+    Tensor t;
+    t.shape_ = shape;
+    t.data_ = std::shared_ptr<void>(std::const_pointer_cast<void>(std::move(owner)), const_cast<float*>(data));
+    return t;
+}
+
+double Tensor::at_flat(Index i) const {
+    return with_type(dtype_, [&](auto zero) { return static_cast<double>(data<decltype(zero)>()[i]); });
+}
+
+double Tensor::at(std::initializer_list<Index> index) const {
+    LIMN_CHECK(static_cast<int>(index.size()) == shape_.rank(), "{} indices for the shape {}", index.size(), shape_.str());
+    Index flat = 0;
+    int axis = 0;
+    for (Index i : index) {
+        LIMN_CHECK(i >= 0 && i < shape_[axis], "index {} is outside axis {} of {}", i, axis, shape_.str());
+        flat = flat * shape_[axis++] + i;
+    }
+    return at_flat(flat);
+}
+
+Tensor Tensor::clone() const {
+    if (empty()) return {};
+    Tensor t(shape_, dtype_);
+    std::memcpy(t.data_.get(), data_.get(), static_cast<std::size_t>(size()) * element_size(dtype_));
+    return t;
+}
+
+Tensor Tensor::to(DType dtype) const {
+    if (dtype == dtype_ || empty()) return *this;
+    Tensor t(shape_, dtype);
+    with_type(dtype_, [&](auto from) {
+        with_type(dtype, [&](auto to) {
+            std::transform(values<decltype(from)>().begin(), values<decltype(from)>().end(), t.values<decltype(to)>().begin(),
+                           [](auto v) { return static_cast<decltype(to)>(v); });
+        });
+    });
+    return t;
+}
+
+Tensor Tensor::reshaped(Shape shape) const {
+    LIMN_CHECK(shape.size() == size(), "{} cannot be reshaped to {}", shape_.str(), shape.str());
+    Tensor t = *this;
+    t.shape_ = shape;
+    return t;
+}
+
+Tensor Tensor::rows(Index first, Index count) const {
+    LIMN_CHECK(shape_.rank() > 0 && first >= 0 && count >= 0 && first + count <= shape_[0], "rows {}..{} are outside {}", first, first + count, shape_.str());
+    Tensor t = *this;
+    const Index row = shape_[0] ? size() / shape_[0] : 0;
+    t.shape_[0] = count;
+    t.data_ = std::shared_ptr<void>(data_, static_cast<char*>(data_.get()) + static_cast<std::size_t>(first * row) * element_size(dtype_));
+    return t;
+}
+
+}  // namespace limn

@@ -1,0 +1,24 @@
+// Activations as layers of their own. The model asks an output for its activation to find the value before it.
+#pragma once
+
+#include "layers/layer.h"
+
+namespace limn {
+
+class Activation : public Layer {
+public:
+    Activation(const Config& config, const ActivationFn& activation, int softmax_axis = -1)
+        : Layer(config), activation_(activation), softmax_axis_(softmax_axis) {}
+    Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    Var forward(Tape&, const std::vector<Var>& in) const override;
+
+    bool is_softmax() const { return activation_.softmax; }
+    bool is_sigmoid() const { return !activation_.softmax && activation_.fn.kind == Unary::sigmoid; }
+    bool is_relu() const { return !activation_.softmax && activation_.fn.kind == Unary::relu; }
+
+private:
+    ActivationFn activation_;
+    int softmax_axis_;                                     // of the NHWC tensor
+};
+
+}  // namespace limn

@@ -1,0 +1,206 @@
+#include "layers/conv2d.h"
+
+#include "autograd/ops.h"
+
+namespace limn {
+
+const ConvPlan& Convolution::plan(const Backend& backend, const ConvShape& shape, Direction direction, Fused fused, const Tensor& kernel,
+                                  const Tensor& bias) const {
+    if (weights_.kernel.id() != kernel.id()) weights_ = {kernel, {}, {}}, plans_.clear();
+    for (const Planned& p : plans_)
+        if (p.backend == &backend && p.direction == direction && p.with_bias == !bias.empty() && p.h == shape.h && p.w == shape.w) return *p.plan;
+    weights_.bias = bias;
+    plans_.push_back({&backend, direction, !bias.empty(), shape.h, shape.w, backend.plan_conv2d(shape, weights_, direction, fused)});
+    return *plans_.back().plan;
+}
+
+// The backward half that both directions share: bias and kernel gradients, for training.
+static void give_weight_gradients(Walk& walk, const ConvShape& shape, const Tensor& x, const Tensor& dy, const Tensor& bias_dy) {
+    if (!walk.wants(1) && !walk.wants(2)) return;
+    LIMN_CHECK(walk.targets() == 1, "the gradient of a weight is taken for one target at a time");
+    if (walk.wants(1)) {                                   // dkernel[r,s,c,k] = sum_{n,p,q} x[n,h,w,c] dy[n,p,q,k]
+        Tensor dkernel = walk.gradient_for(1, dy.dtype());
+        walk.backend.conv2d_grad_kernel(shape, x, dy, dkernel);
+        walk.give(1, dkernel);
+    }
+    if (walk.wants(2)) {                                   // dbias[k] = sum_{n,p,q} dy[n,p,q,k]
+        Tensor dbias({1, 1, 1, bias_dy.shape()[3]}, dy.dtype());
+        walk.backend.reduce(Reduction::sum, bias_dy, dbias);
+        walk.give(2, dbias.reshaped({dbias.size()}));
+    }
+}
+
+// dz = dy where the fused ReLU let y through
+static Tensor through_fused(Fused fused, const Tensor& y, const Tensor& dy, const Walk& walk) {
+    if (fused == Fused::none) return dy;
+    Tensor dz(dy.shape(), dy.dtype());
+    walk.backend.unary_grad({.kind = Unary::relu}, walk.relu_rule, y, y, dy, dz);
+    return dz;
+}
+
+Var Convolution::forward(Tape& tape, const WindowConfig& window, Index groups, Fused fused, const Var& x, const Tensor& kernel, const Tensor& bias) const {
+    // y[n,p,q,k] = relu(b[k] + sum_{r,s,c} x[n, p*stride+r, q*stride+s, c] * kernel[r,s,c,k])
+    const Index h = x.shape()[1], w = x.shape()[2];
+    const ConvShape shape{window.on(h, w), h, w, x.shape()[3], window.rows(h), window.columns(w), kernel.shape()[3], groups};
+    Tensor y({x.shape()[0], shape.p, shape.q, shape.k}, x.value.dtype());
+    plan(tape.backend(), shape, Direction::forward, fused, kernel, bias).run(x.value, y);
+
+    // backward: the same taps the other way, dx[n,h,w,c] = sum_{r,s,k} dz[n,p,q,k] * kernel[r,s,c,k]
+    return tape.record("conv2d", {x, tape.parameter(kernel), tape.parameter(bias)}, y, [=, this](const Tensor& dy, Walk& walk) {
+        const Tensor dz = through_fused(fused, y, dy, walk);
+        if (walk.wants(0)) {
+            Tensor dx = walk.gradient_for(0, dy.dtype());
+            plan(walk.backend, shape, Direction::grad_input, Fused::none, kernel, {}).run(dz, dx);
+            walk.give(0, dx);
+        }
+        give_weight_gradients(walk, shape, x.value, dz, dz);
+    });
+}
+
+Var Convolution::transposed(Tape& tape, const Window& window, Index h, Index w, Fused fused, const Var& x, const Tensor& kernel, const Tensor& bias) const {
+    // A transposed convolution is the gradient of a convolution with respect to its input: y[n,h,w,c] = b[c] + sum_{r,s,k} x[n,p,q,k] * kernel[r,s,c,k]
+    const ConvShape shape{window, h, w, kernel.shape()[2], x.shape()[1], x.shape()[2], kernel.shape()[3]};
+    Tensor y({x.shape()[0], h, w, shape.c}, x.value.dtype());
+    plan(tape.backend(), shape, Direction::grad_input, fused, kernel, bias).run(x.value, y);
+
+    // backward: the convolution itself
+    return tape.record("conv2d_transpose", {x, tape.parameter(kernel), tape.parameter(bias)}, y, [=, this](const Tensor& dy, Walk& walk) {
+        const Tensor dz = through_fused(fused, y, dy, walk);
+        if (walk.wants(0)) {
+            Tensor dx = walk.gradient_for(0, dy.dtype());
+            plan(walk.backend, shape, Direction::forward, Fused::none, kernel, {}).run(dz, dx);
+            walk.give(0, dx);
+        }
+        give_weight_gradients(walk, shape, dz, x.value, dz);
+    });
+}
+
+namespace {
+
+class Conv2D : public Layer {
+public:
+    explicit Conv2D(const Config& config, bool depthwise)
+        : Layer(config), window_(WindowConfig::read(config, "kernel_size", false)), depthwise_(depthwise),
+          filters_(depthwise ? config.integer("depth_multiplier", 1) : config.integer("filters", 0)), groups_(config.integer("groups", 1)),
+          with_bias_(config.flag("use_bias", true)), fused_(split_activation(config.activation("activation"))) {
+        if (filters_ < 1 || filters_ > 1 << 20) reject(fmt::format("{} filters make no sense", filters_));
+    }
+    void build(const std::vector<Shape>& inputs) override {
+        expect_rank(inputs[0], 4);
+        const Index c = inputs[0][3];
+        if (c < 1) reject("the number of input channels is not known");
+        if (depthwise_) groups_ = c, filters_ *= c;
+        if (groups_ < 1 || c % groups_ || filters_ % groups_) reject(fmt::format("{} channels and {} filters cannot be cut into {} groups", c, filters_, groups_));
+        const char* kernel = depthwise_ ? "depthwise_kernel" : "kernel";
+        // Keras stores a depthwise kernel as (r,s,c,multiplier): the same numbers in the same order as (r,s,1,c*multiplier)
+        const Shape stored = depthwise_ ? Shape{window_.r, window_.s, c, filters_ / c} : Shape{window_.r, window_.s, c / groups_, filters_};
+        weights.push_back({kernel, stored, {}});
+        if (with_bias_) weights.push_back({"bias", {filters_}, {}});
+    }
+    Shape output_shape(const std::vector<Shape>& in) const override {
+        return {in[0][0], window_.rows(in[0][1]), window_.columns(in[0][2]), filters_};
+    }
+    Var forward(Tape& tape, const std::vector<Var>& x) const override {
+        const Tensor kernel = weights[0].value.reshaped({window_.r, window_.s, weights[0].shape.size() / (window_.r * window_.s * filters_), filters_});
+        return convolution_.forward(tape, window_, groups_, fused_, x[0], kernel, weight("bias"));
+    }
+
+private:
+    WindowConfig window_;
+    bool depthwise_;
+    Index filters_, groups_;
+    bool with_bias_;
+    Fused fused_;
+    Convolution convolution_;
+};
+
+// A depthwise convolution, then a 1x1 convolution that mixes its channels.
+class SeparableConv2D : public Layer {
+public:
+    explicit SeparableConv2D(const Config& config)
+        : Layer(config), window_(WindowConfig::read(config, "kernel_size", false)), multiplier_(config.integer("depth_multiplier", 1)),
+          filters_(config.integer("filters", 0)), with_bias_(config.flag("use_bias", true)), fused_(split_activation(config.activation("activation"))) {
+        if (filters_ < 1 || multiplier_ < 1 || filters_ > 1 << 20 || multiplier_ > 1 << 20) reject("its number of filters makes no sense");
+    }
+    void build(const std::vector<Shape>& inputs) override {
+        expect_rank(inputs[0], 4);
+        const Index c = inputs[0][3];
+        if (c < 1) reject("the number of input channels is not known");
+        weights.push_back({"depthwise_kernel", {window_.r, window_.s, c, multiplier_}, {}});
+        weights.push_back({"pointwise_kernel", {1, 1, c * multiplier_, filters_}, {}});
+        if (with_bias_) weights.push_back({"bias", {filters_}, {}});
+    }
+    Shape output_shape(const std::vector<Shape>& in) const override {
+        return {in[0][0], window_.rows(in[0][1]), window_.columns(in[0][2]), filters_};
+    }
+    Var forward(Tape& tape, const std::vector<Var>& x) const override {
+        const Index c = weights[0].shape[2];
+        const Tensor depthwise = weights[0].value.reshaped({window_.r, window_.s, 1, c * multiplier_});
+        const Var y = depthwise_.forward(tape, window_, c, Fused::none, x[0], depthwise, {});
+        return pointwise_.forward(tape, WindowConfig{}, 1, fused_, y, weights[1].value, weight("bias"));
+    }
+
+private:
+    WindowConfig window_;
+    Index multiplier_, filters_;
+    bool with_bias_;
+    Fused fused_;
+    Convolution depthwise_, pointwise_;
+};
+
+class Conv2DTranspose : public Layer {
+public:
+    explicit Conv2DTranspose(const Config& config)
+        : Layer(config), window_(WindowConfig::read(config, "kernel_size", false)), filters_(config.integer("filters", 0)),
+          with_bias_(config.flag("use_bias", true)), fused_(split_activation(config.activation("activation"))) {
+        if (filters_ < 1 || filters_ > 1 << 20) reject(fmt::format("{} filters make no sense", filters_));
+        if (config.integer("groups", 1) != 1) reject("transposed convolutions with groups are not known");
+        if (config.has("output_padding")) output_padding_ = config.pair("output_padding", 0);
+    }
+    void build(const std::vector<Shape>& inputs) override {
+        expect_rank(inputs[0], 4);
+        if (inputs[0][3] < 1) reject("the number of input channels is not known");
+        weights.push_back({"kernel", {window_.r, window_.s, filters_, inputs[0][3]}, {}});
+        if (with_bias_) weights.push_back({"bias", {filters_}, {}});
+    }
+    Shape output_shape(const std::vector<Shape>& in) const override { return {in[0][0], rows(in[0][1]), columns(in[0][2]), filters_}; }
+    Var forward(Tape& tape, const std::vector<Var>& x) const override {
+        const Index p = x[0].shape()[1], q = x[0].shape()[2];
+        Window window{window_.r, window_.s, window_.stride_h, window_.stride_w, window_.dilation_h, window_.dilation_w, 0, 0};
+        if (window_.padding == Padding::same) {            // centred as the convolution that leads from the large plane to the small one
+            window.pad_top = std::max<Index>(0, (p - 1) * window_.stride_h + (window_.r - 1) * window_.dilation_h + 1 - rows(p)) / 2;
+            window.pad_left = std::max<Index>(0, (q - 1) * window_.stride_w + (window_.s - 1) * window_.dilation_w + 1 - columns(q)) / 2;
+        }
+        return convolution_.transposed(tape, window, rows(p), columns(q), fused_, x[0], weights[0].value, weight("bias"));
+    }
+
+private:
+    // Keras's output sizes (keras.src.backend.common.backend_utils.compute_conv_transpose_output_shape)
+    Index size(Index in, Index taps, Index stride, Index dilation, std::optional<Index> output_padding) const {
+        if (in < 0) return -1;
+        const Index reach = (taps - 1) * dilation + 1;
+        if (!output_padding) return window_.padding == Padding::same ? in * stride : in * stride + std::max<Index>(reach - stride, 0);
+        return (in - 1) * stride + reach + *output_padding - (window_.padding == Padding::same ? 2 * (reach / 2) : 0);
+    }
+    Index rows(Index in) const {
+        return size(in, window_.r, window_.stride_h, window_.dilation_h, output_padding_ ? std::optional(output_padding_->first) : std::nullopt);
+    }
+    Index columns(Index in) const {
+        return size(in, window_.s, window_.stride_w, window_.dilation_w, output_padding_ ? std::optional(output_padding_->second) : std::nullopt);
+    }
+    WindowConfig window_;
+    Index filters_;
+    bool with_bias_;
+    Fused fused_;
+    std::optional<std::pair<Index, Index>> output_padding_;
+    Convolution convolution_;
+};
+
+}  // namespace
+
+LayerPtr make_conv2d(const Config& config) { return std::make_shared<Conv2D>(config, false); }
+LayerPtr make_depthwise_conv2d(const Config& config) { return std::make_shared<Conv2D>(config, true); }
+LayerPtr make_separable_conv2d(const Config& config) { return std::make_shared<SeparableConv2D>(config); }
+LayerPtr make_conv2d_transpose(const Config& config) { return std::make_shared<Conv2DTranspose>(config); }
+
+}  // namespace limn

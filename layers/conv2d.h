@@ -1,0 +1,35 @@
+// The convolutions: Conv2D, DepthwiseConv2D, SeparableConv2D and Conv2DTranspose.
+#pragma once
+
+#include "layers/layer.h"
+#include "layers/window.h"
+
+namespace limn {
+
+// A kernel with its plans: what Conv2D and its relatives share. Plans are made on the first image of a size and kept.
+class Convolution {
+public:
+    // y = fused(conv(x, kernel) + bias), x: (N,h,w,c)  kernel: (r,s,c/groups,k)  y: (N,p,q,k)
+    Var forward(Tape&, const WindowConfig&, Index groups, Fused, const Var& x, const Tensor& kernel, const Tensor& bias) const;
+    // the same kernel the other way: x: (N,p,q,k) -> y: (N,h,w,c), bias (c)
+    Var transposed(Tape&, const Window&, Index h, Index w, Fused, const Var& x, const Tensor& kernel, const Tensor& bias) const;
+
+private:
+    struct Planned {
+        const Backend* backend;
+        Direction direction;
+        bool with_bias;
+        Index h, w;
+        std::shared_ptr<const ConvPlan> plan;
+    };
+    const ConvPlan& plan(const Backend&, const ConvShape&, Direction, Fused, const Tensor& kernel, const Tensor& bias) const;
+    mutable ConvWeights weights_;
+    mutable std::vector<Planned> plans_;
+};
+
+LayerPtr make_conv2d(const Config&);
+LayerPtr make_depthwise_conv2d(const Config&);
+LayerPtr make_separable_conv2d(const Config&);
+LayerPtr make_conv2d_transpose(const Config&);
+
+}  // namespace limn

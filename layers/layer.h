@@ -1,0 +1,58 @@
+// A Layer: one Keras layer. Its file holds what Keras's config says, its weights, its output shape, its forward pass
+// and, right below, its backward pass (the function given to tape.record).
+//
+// A layer knows no instruction set and no file format: it calls the verbs of tape.backend(). It may be used several
+// times in one model (shared layers). Read layers/conv2d.cpp next, then layers/model.h.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "autograd/tape.h"
+#include "layers/config.h"
+
+namespace limn {
+
+struct Weight {
+    std::string name;                                      // Keras's: kernel, bias, gamma...
+    Shape shape;                                           // what the layer needs; a file's array is checked against it
+    Tensor value;                                          // empty until loaded
+    bool trainable = true;                                 // Keras saves the others last (moving averages)
+};
+
+class Layer {
+public:
+    explicit Layer(const Config& config) : name(config.name), class_name(config.class_name) {}
+    virtual ~Layer() = default;
+    Layer(const Layer&) = delete;
+
+    // Shapes include the batch; sizes not known before an image arrives are -1. build() is called once, before anything else.
+    virtual void build(const std::vector<Shape>& inputs) { (void)inputs; }
+    virtual Shape output_shape(const std::vector<Shape>& inputs) const = 0;
+    virtual Var forward(Tape& tape, const std::vector<Var>& inputs) const = 0;
+
+    const Tensor& weight(std::string_view weight_name) const;  // its value; empty if the layer has none of that name
+    [[noreturn]] void reject(const std::string& what) const;   // Error: "layer 'x' (Class): what"
+
+    std::string name, class_name;
+    std::vector<Weight> weights;                           // trainable ones first, in Keras's order
+    // An activation that cannot be fused into this layer: the model's builder makes it a node of its own, so that the
+    // value before it (the logit) can be explained, too.
+    std::optional<ActivationFn> activation_after;
+    bool fused_relu = false;                               // its output is already relu(...)
+
+protected:
+    void expect_rank(const Shape& input, int rank) const;
+    Fused split_activation(const ActivationFn& activation);  // relu is fused; others go to activation_after
+};
+
+using LayerPtr = std::shared_ptr<Layer>;
+
+// Makes the layer a config describes. An unknown class is an Error that names it and its nearest known relatives.
+LayerPtr make_layer(const Config& config);
+std::vector<std::string> known_layers();
+LayerPtr make_activation(const std::string& name, const ActivationFn& activation);
+
+}  // namespace limn

@@ -1,0 +1,114 @@
+#include "layers/model.h"
+
+#include <algorithm>
+#include <set>
+
+#include "layers/activation.h"
+
+namespace limn {
+
+int Model::add_input(const std::string& input_name, Shape shape) {
+    nodes_.push_back({input_name, make_layer({"InputLayer", input_name, {}}), {}, shape});
+    inputs.push_back(int(nodes_.size()) - 1);
+    return inputs.back();
+}
+
+int Model::add(const std::string& node_name, LayerPtr layer, std::vector<int> reads) {
+    LIMN_CHECK(!reads.empty(), "layer '{}' ({}): it has no input", layer->name, layer->class_name);
+    std::vector<Shape> shapes;
+    for (int i : reads) shapes.push_back(node(i).shape);
+    const bool used_before = std::any_of(nodes_.begin(), nodes_.end(), [&](const Node& n) { return n.layer == layer; });
+    if (!used_before) layer->build(shapes);
+    const Shape shape = layer->output_shape(shapes);
+    for (Index size : shape)
+        LIMN_CHECK(size == -1 || size >= 1, "layer '{}' ({}): nothing is left of an input of {}: its output would be {}", layer->name, layer->class_name, shapes[0].str(), shape.str());
+    const auto activation = layer->activation_after;
+    nodes_.push_back({activation ? node_name + ":linear" : node_name, layer, std::move(reads), shape});
+    if (!activation) return int(nodes_.size()) - 1;
+    nodes_.push_back({node_name, make_activation(node_name, *activation), {int(nodes_.size()) - 1}, shape});
+    return int(nodes_.size()) - 1;
+}
+
+int Model::find(std::string_view wanted) const {
+    int found = -1, count = 0;
+    for (std::size_t i = 0; i < nodes_.size(); i++) {
+        const std::string& n = nodes_[i].name;
+        if (n == wanted) return int(i);
+        if (n.size() > wanted.size() && n.ends_with(wanted) && n[n.size() - wanted.size() - 1] == '/') found = int(i), count++;
+    }
+    if (count == 1) return found;
+    std::string known;
+    for (const Node& n : nodes_) {
+        const bool similar = count ? n.name.ends_with(wanted) : n.name.find(wanted.substr(0, std::max<std::size_t>(1, wanted.size() / 2))) != std::string::npos;
+        if (similar && known.size() < 160) known += (known.empty() ? "" : ", ") + n.name;
+    }
+    if (known.empty())
+        for (std::size_t i = nodes_.size(); i-- > 0 && known.size() < 160;) known += (known.empty() ? "" : ", ") + nodes_[i].name;
+    if (count) fail("several layers are called '{}': {}", wanted, known);
+    fail("there is no layer '{}'; there are {} (`limn inspect` lists all)", wanted, known);
+}
+
+int Model::logits(int output_node) const {
+    const Node* n = &node(output_node);
+    const auto* activation = dynamic_cast<const Activation*>(n->layer.get());
+    return activation && (activation->is_softmax() || activation->is_sigmoid()) ? n->inputs[0] : output_node;
+}
+
+std::vector<Layer*> Model::weighted_layers() const {
+    std::vector<Layer*> layers;
+    for (const Node& n : nodes_)
+        if (!n.layer->weights.empty() && std::find(layers.begin(), layers.end(), n.layer.get()) == layers.end()) layers.push_back(n.layer.get());
+    return layers;
+}
+
+Index Model::parameters() const {
+    Index sum = 0;
+    for (const Layer* layer : weighted_layers())
+        for (const Weight& w : layer->weights) sum += w.shape.size();
+    return sum;
+}
+
+void Model::convert(DType dtype) {
+    for (Layer* layer : weighted_layers())
+        for (Weight& w : layer->weights) w.value = w.value.to(dtype);
+}
+
+void Model::check_inputs(const std::vector<Tensor>& images) const {
+    LIMN_CHECK(images.size() == inputs.size(), "model '{}' has {} inputs, {} were given", name, inputs.size(), images.size());
+    for (std::size_t i = 0; i < images.size(); i++) {
+        const Shape &wanted = node(inputs[i]).shape, &given = images[i].shape();
+        bool fits = wanted.rank() == given.rank() && given[0] >= 1 && given[0] == images[0].shape()[0];
+        for (int axis = 1; fits && axis < wanted.rank(); axis++) fits = wanted[axis] == -1 ? given[axis] >= 1 : wanted[axis] == given[axis];
+        LIMN_CHECK(fits, "input '{}' of model '{}' takes {}, {} was given", node(inputs[i]).name, name, wanted.str(), given.str());
+    }
+}
+
+std::vector<Var> Model::forward(Tape& tape, const std::vector<Tensor>& images, std::span<const int> watch, std::span<const int> keep) const {
+    check_inputs(images);
+    std::vector<int> readers(nodes_.size());
+    std::vector<bool> watched(nodes_.size()), needed(nodes_.size());
+    for (int i : watch) watched[std::size_t(i)] = true, readers[std::size_t(i)]++;
+    for (int i : keep) readers[std::size_t(i)]++;
+    for (int i : outputs) readers[std::size_t(i)]++;
+    for (std::size_t i = nodes_.size(); i-- > 0;)          // only what somebody reads is run
+        if (readers[i])
+            for (int in : nodes_[i].inputs) readers[std::size_t(in)]++;
+
+    std::vector<Var> values(nodes_.size());
+    for (std::size_t i = 0; i < images.size(); i++) values[std::size_t(inputs[i])] = images[i];
+    for (std::size_t i = 0; i < nodes_.size(); i++) {
+        if (!readers[i]) continue;
+        const Node& n = nodes_[i];
+        if (!n.inputs.empty()) {
+            std::vector<Var> in;
+            for (int j : n.inputs) in.push_back(values[std::size_t(j)]);
+            values[i] = n.layer->forward(tape, in);
+            for (int j : n.inputs)
+                if (--readers[std::size_t(j)] == 0) values[std::size_t(j)] = {};
+        }
+        if (watched[i]) values[i] = tape.watch(values[i]);
+    }
+    return values;
+}
+
+}  // namespace limn

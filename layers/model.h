@@ -1,0 +1,51 @@
+// A Model: named layers in the order in which they run, and what each one reads.
+//
+// weights/ builds it from a file. forward() runs it: a value lives until its last reader has run, and from the watched
+// nodes upward the tape records. Nested Keras models are unrolled: the layer "conv" of the inner model "base" becomes
+// the node "base/conv"; a layer used a second time is the node "conv#2" with the same weights.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "layers/layer.h"
+
+namespace limn {
+
+struct Node {
+    std::string name;
+    LayerPtr layer;
+    std::vector<int> inputs;                               // nodes it reads, all before it
+    Shape shape;                                           // of its output; -1 where only the image decides
+};
+
+class Model {
+public:
+    std::string name;
+    std::vector<int> inputs, outputs;                      // nodes
+
+    const std::vector<Node>& nodes() const { return nodes_; }
+    const Node& node(int i) const { return nodes_.at(std::size_t(i)); }
+    int add_input(const std::string& input_name, Shape shape);
+    int add(const std::string& node_name, LayerPtr layer, std::vector<int> reads);   // builds the layer on first use
+
+    // By exact name, or by the last part of a nested name where only one node has it. Otherwise an Error that lists the nearest names.
+    int find(std::string_view node_name) const;
+    // The node whose value an output's softmax or sigmoid is taken of (the logits); the output itself if there is none.
+    int logits(int output_node) const;
+    // The layers that have weights, each once.
+    std::vector<Layer*> weighted_layers() const;
+    Index parameters() const;
+    void convert(DType dtype);                             // all weights, e.g. to double for gradient checks
+
+    // Runs. The result has one Var a node: those in `watch` (recorded from there upward), in `keep` and the outputs are
+    // filled, all others are empty again. images: one tensor an input, the batch first.
+    std::vector<Var> forward(Tape& tape, const std::vector<Tensor>& images, std::span<const int> watch = {}, std::span<const int> keep = {}) const;
+
+private:
+    void check_inputs(const std::vector<Tensor>& images) const;
+    std::vector<Node> nodes_;
+};
+
+}  // namespace limn

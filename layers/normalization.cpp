@@ -1,0 +1,158 @@
+#include <cmath>
+
+#include "autograd/ops.h"
+#include "layers/core.h"
+
+namespace limn {
+
+namespace {
+
+// y[...,c] = x[...,c] * scale[c] + shift[c];  dx = dy * scale
+Var scale_and_shift(Tape& tape, const Var& x, const Tensor& scale, const Tensor& shift) {
+    Tensor y(x.shape(), x.value.dtype());
+    tape.backend().scale_shift(x.value, scale, shift, y);
+    return tape.record("scale_shift", {x}, y, [scale](const Tensor& dy, Walk& walk) {
+        Tensor dx(dy.shape(), dy.dtype());
+        walk.backend.scale_shift(dy, scale, {}, dx);
+        walk.give(0, dx);
+    });
+}
+
+// As in use, not in training: with the moving averages,
+// y = gamma * (x - mean) / sqrt(variance + epsilon) + beta  =  x * scale + shift  for each channel.
+class BatchNormalization : public Layer {
+public:
+    explicit BatchNormalization(const Config& config)
+        : Layer(config), config_(config), epsilon_(config.number("epsilon", 1e-3)), with_gamma_(config.flag("scale", true)),
+          with_beta_(config.flag("center", true)) {}
+    void build(const std::vector<Shape>& inputs) override {
+        const Index axis = config_.integers("axis", {-1}).at(0);
+        if (config_.nhwc_axis(axis, inputs[0].rank()) != inputs[0].rank() - 1) reject(fmt::format("only the axis of the channels can be normalised, not axis {}", axis));
+        const Index c = inputs[0][-1];
+        if (c < 1) reject("the number of channels is not known");
+        if (with_gamma_) weights.push_back({"gamma", {c}, {}});
+        if (with_beta_) weights.push_back({"beta", {c}, {}});
+        weights.push_back({"moving_mean", {c}, {}, false});
+        weights.push_back({"moving_variance", {c}, {}, false});
+    }
+    Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    Var forward(Tape& tape, const std::vector<Var>& in) const override {
+        const Tensor &gamma = weight("gamma"), &beta = weight("beta"), &mean = weight("moving_mean"), &variance = weight("moving_variance");
+        Tensor scale(mean.shape(), mean.dtype()), shift(mean.shape(), mean.dtype());
+        with_type(mean.dtype(), [&](auto zero) {
+            using T = decltype(zero);
+            for (Index c = 0; c < mean.size(); c++) {
+                const double s = (gamma.empty() ? 1 : gamma.at_flat(c)) / std::sqrt(variance.at_flat(c) + epsilon_);
+                scale.data<T>()[c] = T(s);
+                shift.data<T>()[c] = T((beta.empty() ? 0 : beta.at_flat(c)) - mean.at_flat(c) * s);
+            }
+        });
+        return scale_and_shift(tape, in[0], scale, shift);
+    }
+
+private:
+    Config config_;
+    double epsilon_;
+    bool with_gamma_, with_beta_;
+};
+
+// y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, mean and variance of each image (Ba et al. 2016).
+// Written in differentiable functions: its backward pass follows by itself.
+class LayerNormalization : public Layer {
+public:
+    explicit LayerNormalization(const Config& config)
+        : Layer(config), config_(config), epsilon_(config.number("epsilon", 1e-3)), with_gamma_(config.flag("scale", true)),
+          with_beta_(config.flag("center", true)) {
+        if (config.flag("rms_scaling", false)) reject("rms_scaling is not known");
+    }
+    void build(const std::vector<Shape>& inputs) override {
+        const int rank = inputs[0].rank();
+        Shape affine = inputs[0];
+        for (int i = 0; i < rank; i++) affine[i] = 1;
+        std::vector<Index> sizes;
+        for (Index axis : config_.integers("axis", {-1})) {
+            axes_.push_back(config_.nhwc_axis(axis, rank));
+            affine[axes_.back()] = inputs[0][axes_.back()];
+            sizes.push_back(affine[axes_.back()]);
+            if (sizes.back() < 1) reject("the size of a normalised axis is not known");
+        }
+        affine_ = affine;
+        const Shape shape{std::span<const Index>(sizes)};
+        if (with_gamma_) weights.push_back({"gamma", shape, {}});
+        if (with_beta_) weights.push_back({"beta", shape, {}});
+    }
+    Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    Var forward(Tape& tape, const std::vector<Var>& in) const override {
+        const Var centred = subtract(tape, in[0], mean(tape, in[0], axes_));
+        const Var variance = mean(tape, multiply(tape, centred, centred), axes_);
+        Var y = divide(tape, centred, sqrt(tape, shift(tape, variance, epsilon_)));
+        if (with_gamma_) y = multiply(tape, y, weight("gamma").reshaped(affine_));
+        if (with_beta_) y = add(tape, y, weight("beta").reshaped(affine_));
+        return y;
+    }
+
+private:
+    Config config_;
+    double epsilon_;
+    bool with_gamma_, with_beta_;
+    std::vector<int> axes_;
+    Shape affine_;
+};
+
+// y = x * scale + offset, one number or one a channel
+class Rescaling : public Layer {
+public:
+    explicit Rescaling(const Config& config) : Layer(config), scale_(config.numbers("scale", {1})), offset_(config.numbers("offset", {0})) {}
+    Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    Var forward(Tape& tape, const std::vector<Var>& in) const override {
+        const Index c = in[0].shape()[-1];
+        return scale_and_shift(tape, in[0], by_channel(scale_, c, in[0].value.dtype()), by_channel(offset_, c, in[0].value.dtype()));
+    }
+
+private:
+    Tensor by_channel(const std::vector<double>& values, Index c, DType dtype) const {
+        if (values.size() != 1 && Index(values.size()) != c) reject(fmt::format("{} numbers for {} channels", values.size(), c));
+        Tensor t({c}, DType::f64);
+        for (Index i = 0; i < c; i++) t.data<double>()[i] = values[values.size() == 1 ? 0 : std::size_t(i)];
+        return t.to(dtype);
+    }
+    std::vector<double> scale_, offset_;
+};
+
+// y = (x - mean) / max(sqrt(variance), 1e-7), with statistics from the config or adapted to data and saved as weights
+class Normalization : public Layer {
+public:
+    explicit Normalization(const Config& config) : Layer(config), mean_(config.numbers("mean", {})), variance_(config.numbers("variance", {})) {
+        if (config.flag("invert", false)) reject("'invert' is not known");
+    }
+    void build(const std::vector<Shape>& inputs) override {
+        if (!mean_.empty()) return;
+        weights.push_back({"mean", {inputs[0][-1]}, {}, false});
+        weights.push_back({"variance", {inputs[0][-1]}, {}, false});
+        weights.push_back({"count", {}, {}, false});
+    }
+    Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    Var forward(Tape& tape, const std::vector<Var>& in) const override {
+        const Index c = in[0].shape()[-1];
+        Tensor scale({c}, DType::f64), shift({c}, DType::f64);
+        for (Index i = 0; i < c; i++) {
+            const double m = mean_.empty() ? weights[0].value.at_flat(i) : mean_[mean_.size() == 1 ? 0 : std::size_t(i)];
+            const double v = mean_.empty() ? weights[1].value.at_flat(i) : variance_.at(variance_.size() == 1 ? 0 : std::size_t(i));
+            scale.data<double>()[i] = 1 / std::max(std::sqrt(v), 1e-7);
+            shift.data<double>()[i] = -m * scale.data<double>()[i];
+        }
+        return scale_and_shift(tape, in[0], scale.to(in[0].value.dtype()), shift.to(in[0].value.dtype()));
+    }
+
+private:
+    std::vector<double> mean_, variance_;
+};
+
+}  // namespace
+
+LayerPtr make_batch_normalization(const Config& config) { return std::make_shared<BatchNormalization>(config); }
+LayerPtr make_layer_normalization(const Config& config) { return std::make_shared<LayerNormalization>(config); }
+LayerPtr make_rescaling(const Config& config) { return std::make_shared<Rescaling>(config); }
+LayerPtr make_normalization(const Config& config) { return std::make_shared<Normalization>(config); }
+
+}  // namespace limn

@@ -1,0 +1,85 @@
+#include "autograd/ops.h"
+#include "layers/core.h"
+#include "layers/window.h"
+
+namespace limn {
+
+namespace {
+
+class Pooling2D : public Layer {
+public:
+    explicit Pooling2D(const Config& config) : Layer(config), window_(WindowConfig::read(config, "pool_size", true)) {}
+    void build(const std::vector<Shape>& inputs) override { expect_rank(inputs[0], 4); }
+    Shape output_shape(const std::vector<Shape>& in) const override {
+        return {in[0][0], window_.rows(in[0][1]), window_.columns(in[0][2]), in[0][3]};
+    }
+
+protected:
+    Tensor output_for(const Var& x) const {
+        const Shape shape = output_shape({x.shape()});
+        if (shape[1] < 1 || shape[2] < 1) reject(fmt::format("an image of {}x{} is smaller than its window", x.shape()[1], x.shape()[2]));
+        return Tensor(shape, x.value.dtype());
+    }
+    WindowConfig window_;
+};
+
+class MaxPooling2D : public Pooling2D {
+public:
+    using Pooling2D::Pooling2D;
+    Var forward(Tape& tape, const std::vector<Var>& in) const override {
+        // y = the largest x of the window; backward, its gradient goes to that x (the first of equals, in reading order)
+        const Var& x = in[0];
+        Tensor y = output_for(x);
+        const auto argmax = x.recorded() ? std::make_shared<Backend::Argmax>() : nullptr;
+        tape.backend().max_pool(window_.on(x.shape()[1], x.shape()[2]), x.value, y, argmax.get());
+        return tape.record("max_pool", {x}, y, [argmax](const Tensor& dy, Walk& walk) {
+            Tensor dx = walk.gradient_for(0, dy.dtype());
+            walk.backend.max_pool_grad(*argmax, dy, dx);
+            walk.give(0, dx);
+        });
+    }
+};
+
+class AveragePooling2D : public Pooling2D {
+public:
+    using Pooling2D::Pooling2D;
+    Var forward(Tape& tape, const std::vector<Var>& in) const override {
+        // y = the mean of the window's pixels inside the image; backward, each of them gets dy / how many they are
+        const Var& x = in[0];
+        const Window window = window_.on(x.shape()[1], x.shape()[2]);
+        Tensor y = output_for(x);
+        tape.backend().average_pool(window, x.value, y);
+        return tape.record("average_pool", {x}, y, [window](const Tensor& dy, Walk& walk) {
+            Tensor dx = walk.gradient_for(0, dy.dtype());
+            walk.backend.average_pool_grad(window, dy, dx);
+            walk.give(0, dx);
+        });
+    }
+};
+
+// y[n,c] = mean (or maximum) over the plane of x[n,h,w,c]
+class GlobalPooling2D : public Layer {
+public:
+    GlobalPooling2D(const Config& config, Reduction reduction) : Layer(config), reduction_(reduction), keep_axes_(config.flag("keepdims", false)) {}
+    void build(const std::vector<Shape>& inputs) override { expect_rank(inputs[0], 4); }
+    Shape output_shape(const std::vector<Shape>& in) const override {
+        return keep_axes_ ? Shape{in[0][0], 1, 1, in[0][3]} : Shape{in[0][0], in[0][3]};
+    }
+    Var forward(Tape& tape, const std::vector<Var>& in) const override {
+        const Var y = reduction_ == Reduction::mean ? mean(tape, in[0], {1, 2}) : max(tape, in[0], {1, 2});
+        return keep_axes_ ? y : reshape(tape, y, output_shape({in[0].shape()}));
+    }
+
+private:
+    Reduction reduction_;
+    bool keep_axes_;
+};
+
+}  // namespace
+
+LayerPtr make_max_pooling2d(const Config& config) { return std::make_shared<MaxPooling2D>(config); }
+LayerPtr make_average_pooling2d(const Config& config) { return std::make_shared<AveragePooling2D>(config); }
+LayerPtr make_global_average_pooling2d(const Config& config) { return std::make_shared<GlobalPooling2D>(config, Reduction::mean); }
+LayerPtr make_global_max_pooling2d(const Config& config) { return std::make_shared<GlobalPooling2D>(config, Reduction::maximum); }
+
+}  // namespace limn

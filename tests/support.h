@@ -1,0 +1,54 @@
+// What tests share: comparing arrays by their largest magnitude, the folder of test data, a folder that vanishes.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <random>
+
+#include "engine/tensor.h"
+
+namespace limn {
+
+// The largest difference, relative to the largest magnitude of the expected array. Infinite for other shapes or NaN.
+inline double relative_error(const Tensor& found, const Tensor& expected) {
+    if (!(found.shape() == expected.shape())) return HUGE_VAL;
+    double difference = 0, largest = 0;
+    for (Index i = 0; i < expected.size(); i++) {
+        const double d = std::abs(found.at_flat(i) - expected.at_flat(i));
+        if (!(d <= HUGE_VAL)) return HUGE_VAL;
+        difference = std::max(difference, d);
+        largest = std::max(largest, std::abs(expected.at_flat(i)));
+    }
+    return difference == 0 ? 0 : largest > 0 ? difference / largest : HUGE_VAL;
+}
+
+inline bool same_bits(const Tensor& a, const Tensor& b) {
+    return a.shape() == b.shape() && a.dtype() == b.dtype() && std::equal(a.values().begin(), a.values().end(), b.values().begin());
+}
+
+// Test data that is not part of the project. Tests that need it say so in one line and pass where it is missing.
+inline std::filesystem::path shared_data(const std::string& name) { return std::filesystem::path(LIMN_SHARED_DIR) / name; }
+inline bool have_shared(const std::string& name) {
+    if (std::filesystem::exists(shared_data(name))) return true;
+    MESSAGE("skipped: needs test data '", name, "' in ", LIMN_SHARED_DIR);
+    return false;
+}
+
+struct TemporaryFolder {
+    std::filesystem::path path;
+    TemporaryFolder() {
+        std::random_device random;
+        path = std::filesystem::temp_directory_path() / ("limn-test-" + std::to_string(random()) + std::to_string(random()));
+        std::filesystem::create_directories(path);
+    }
+    ~TemporaryFolder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path, ignored);
+    }
+    std::filesystem::path operator/(const std::string& name) const { return path / name; }
+};
+
+}  // namespace limn

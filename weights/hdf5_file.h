@@ -1,0 +1,66 @@
+// HDF5 files, in and out. The only file that knows the HDF5 library.
+//
+// Files come from anywhere and are not trusted: links that lead out of the file, storage outside it, virtual datasets
+// and sizes that make no sense are refused. Large float arrays are not copied: read() returns a view into the mapped
+// file wherever HDF5 stores the numbers as they are needed. What the groups mean: weights/keras_legacy.h.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/file.h"
+#include "engine/tensor.h"
+
+namespace limn {
+
+class Hdf5File {
+public:
+    explicit Hdf5File(const std::filesystem::path& path);
+    ~Hdf5File();
+    Hdf5File(const Hdf5File&) = delete;
+    const std::filesystem::path& path() const { return path_; }
+
+    // Paths are absolute: "/" is the root, "/model_weights/conv1".
+    bool has(const std::string& path) const;
+    bool is_group(const std::string& path) const;
+    std::vector<std::string> children(const std::string& group) const;
+
+    bool has_attribute(const std::string& group, const std::string& name) const;   // also a list split into name0, name1...
+    std::string text(const std::string& group, const std::string& name) const;
+    std::vector<std::string> texts(const std::string& group, const std::string& name) const;
+
+    Shape shape(const std::string& dataset) const;
+    Tensor read(const std::string& dataset) const;         // as float32, whatever number type is stored
+    bool mapped(const std::string& dataset) const;         // does read() give a view of the file?
+
+private:
+    struct Mapping;
+    std::optional<std::int64_t> place_in_file(const std::string& dataset) const;
+    std::filesystem::path path_;
+    std::int64_t file_ = -1;
+    mutable std::shared_ptr<const Mapping> mapping_;
+};
+
+// A new file that appears under its name when it is complete.
+class Hdf5Writer {
+public:
+    explicit Hdf5Writer(const std::filesystem::path& path);
+    ~Hdf5Writer();
+    Hdf5Writer(const Hdf5Writer&) = delete;
+
+    void group(const std::string& path);                   // with its parents
+    void dataset(const std::string& path, const Tensor& values);
+    void attribute(const std::string& group, const std::string& name, const std::string& value);
+    void attribute(const std::string& group, const std::string& name, const std::vector<std::string>& values);
+    void commit();
+
+private:
+    PendingFile pending_;
+    std::filesystem::path path_;
+    std::int64_t file_ = -1;
+};
+
+}  // namespace limn

@@ -1,0 +1,122 @@
+#include "weights/model_file.h"
+
+#include <algorithm>
+
+#include "engine/file.h"
+#include "weights/architectures/architectures.h"
+#include "weights/fetch.h"
+#include "weights/hdf5_file.h"
+#include "weights/imagenet.h"
+#include "weights/keras_config.h"
+#include "weights/keras_legacy.h"
+
+namespace limn {
+
+namespace fs = std::filesystem;
+
+static fs::path find_file(const std::string& name) {
+    std::error_code ignored;
+    if (fs::exists(name, ignored) || name.find('/') != std::string::npos || name.find('.') != std::string::npos) return name;
+    if (const Published* published = find_published(name)) {
+        const fs::path cached = cached_file(*published);
+        LIMN_CHECK(fs::exists(cached, ignored), "the weights of {} are not on this machine yet: run `limn fetch {}`", name, name);
+        return cached;
+    }
+    std::string known;
+    for (const Published& p : published()) known += (known.empty() ? "" : ", ") + p.name;
+    fail("model '{}' is neither a file nor a name limn knows ({})", name, known);
+}
+
+static std::string config_text(const fs::path& path, std::string& keras_version) {
+    if (path.extension() == ".json") {
+        const auto bytes = read_file(path, std::size_t(64) << 20);
+        return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    }
+    const Hdf5File file(path);
+    LIMN_CHECK(file.has_attribute("/", "model_config"), "{}: the file holds no model_config", path.string());
+    if (file.has_attribute("/", "keras_version")) keras_version = file.text("/", "keras_version");
+    return file.text("/", "model_config");
+}
+
+// The network a file with weights only belongs to.
+static Model known_network(const ModelSource& source, const fs::path& path, const std::vector<StoredLayer>& stored, std::vector<std::string>& notes) {
+    if (!source.architecture.empty()) {
+        if (const Architecture* a = find_architecture(source.architecture)) return a->build();
+        std::string known;
+        for (const Architecture& a : architectures()) known += (known.empty() ? "" : ", ") + a.name;
+        fail("architecture '{}' is not known; {} are", source.architecture, known);
+    }
+    std::vector<std::string> names;
+    for (const StoredLayer& layer : stored)
+        if (!layer.weights.empty()) names.push_back(layer.name);
+    const Architecture* a = recognise_architecture(names);
+    LIMN_CHECK(a, "{}: the file holds weights only, and its layers ({}...) are of no network limn knows: give --config FILE with its model_config, or --arch NAME",
+               path.string(), names.empty() ? "none" : names[0]);
+    notes.push_back(fmt::format("the file holds weights only; its layers are those of {}", a->name));
+    return a->build();
+}
+
+LoadedModel load_model(const ModelSource& source) {
+    LoadedModel loaded;
+    loaded.file = find_file(source.model);
+    const Hdf5File file(loaded.file);
+    const auto version_in = [&](const std::string& group) {
+        if (file.has_attribute(group, "keras_version")) loaded.keras_version = file.text(group, "keras_version");
+    };
+    const std::string group = !file.has_attribute("/", "layer_names") && file.has("/model_weights") ? "/model_weights" : "/";
+    version_in(group);
+    version_in("/");
+    if (loaded.keras_version.empty()) loaded.keras_version = "1";
+    LIMN_CHECK(!file.has("/layers") || file.has_attribute(group, "layer_names"), "{}: is in Keras 3's .weights.h5 layout, which limn does not read yet: save the whole model as .h5",
+               loaded.file.string());
+    LIMN_CHECK(file.has_attribute(group, "layer_names"), "{}: is an HDF5 file, but not one Keras wrote (no 'layer_names')", loaded.file.string());
+
+    try {
+        std::string version = loaded.keras_version;
+        if (!source.config.empty()) {
+            loaded.model = model_from_config(config_text(source.config, version), version);
+        } else if (file.has_attribute("/", "model_config")) {
+            loaded.model = model_from_config(file.text("/", "model_config"), version);
+        } else {
+            loaded.model = known_network(source, loaded.file, stored_layers(file, group), loaded.notes);
+        }
+    } catch (const Error& e) {
+        const std::string what = e.what(), name = loaded.file.string();
+        throw Error(what.find(name) == std::string::npos ? name + ": " + what : what);
+    }
+    load_legacy_weights(file, group, loaded.model, loaded.notes);
+
+    const Shape& output = loaded.model.node(loaded.model.outputs.at(0)).shape;
+    if (file.has_attribute("/", "labels")) {
+        loaded.labels = file.texts("/", "labels");
+    } else if (output.rank() == 2 && output[1] == 1000) {
+        loaded.labels.assign(imagenet_labels().begin(), imagenet_labels().end());
+    }
+    return loaded;
+}
+
+void save_weights(const fs::path& path, const Model& model) {
+    Hdf5Writer file(path);
+    std::vector<std::string> names;
+    for (const Node& node : model.nodes()) {
+        const Layer& layer = *node.layer;
+        if (std::find(names.begin(), names.end(), layer.name) != names.end() || node.name.ends_with(":linear")) continue;
+        names.push_back(layer.name);
+    }
+    for (const std::string& name : names) {
+        const auto node = std::find_if(model.nodes().begin(), model.nodes().end(), [&](const Node& n) { return n.layer->name == name && (!n.layer->weights.empty() || n.name == name); });
+        std::vector<std::string> weight_names;
+        file.group("/" + name);
+        for (const Weight& w : node->layer->weights) {
+            weight_names.push_back(name + "/" + w.name + ":0");
+            file.dataset("/" + name + "/" + weight_names.back(), w.value);
+        }
+        file.attribute("/" + name, "weight_names", weight_names);
+    }
+    file.attribute("/", "layer_names", names);
+    file.attribute("/", "backend", std::string("tensorflow"));
+    file.attribute("/", "keras_version", std::string("2.1.2"));
+    file.commit();
+}
+
+}  // namespace limn
