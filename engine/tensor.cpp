@@ -40,8 +40,11 @@ Shape Shape::without(int axis) const {
 
 std::string Shape::str() const {
     std::string text = "(";
-    for (int i = 0; i < rank_; i++) text += (i ? "," : "") + (sizes_[i] < 0 ? std::string("?") : std::to_string(sizes_[i]));
-    return text + ")";
+    for (int i = 0; i < rank_; i++) {
+        if (i) text += ',';
+        text += sizes_[std::size_t(i)] < 0 ? "?" : std::to_string(sizes_[std::size_t(i)]);
+    }
+    return text += ')';
 }
 
 static std::size_t element_size(DType dtype) { return dtype == DType::f32 ? 4 : 8; }

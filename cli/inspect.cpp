@@ -1,0 +1,110 @@
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+#include "cam/explain.h"
+#include "cli/cli.h"
+#include "engine/threads.h"
+
+namespace limn::cli {
+
+namespace {
+
+struct InspectOptions : Options {};
+
+Index parameters_of(const Layer& layer) {
+    Index sum = 0;
+    for (const Weight& w : layer.weights) sum += w.shape.size();
+    return sum;
+}
+
+// Numbers that are not numbers, by layer: the usual reason for maps full of NaN.
+std::vector<std::string> broken_weights(const Model& model) {
+    std::vector<std::string> found;
+    for (const Layer* layer : model.weighted_layers())
+        for (const Weight& w : layer->weights) {
+            const auto values = w.value.values();
+            const auto bad = std::count_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+            if (bad) found.push_back(fmt::format("layer '{}': {} of the {} numbers of '{}' are NaN or infinite", layer->name, bad, w.shape.size(), w.name));
+        }
+    return found;
+}
+
+void inspect(const InspectOptions& o) {
+    set_thread_count(o.threads);
+    const LoadedModel loaded = load_model(o.source);
+    const Model& model = loaded.model;
+    const PreprocessChoice choice = choose_preprocess(model);
+    const std::vector<std::string> broken = broken_weights(model);
+
+    std::string cam_note;
+    std::optional<CamHead> cam_head;
+    int last = -1;
+    try {
+        const Head head = find_head(model);
+        cam_head = find_cam_head(model, head, cam_note);
+        last = default_layer(model);
+    } catch (const Error& e) {
+        cam_note = e.what();
+    }
+    const auto applies = [&](int i) -> std::string {
+        if (!has_map(model, i) || model.node(i).inputs.empty()) return "";
+        std::string text = "grad-cam";
+        if (cam_head && cam_head->layer == i) text += ", cam";
+        if (i == last) text += "  <- auto";
+        return text;
+    };
+
+    if (o.json) {
+        using Json = nlohmann::ordered_json;
+        Json document{{"model", model.name}, {"file", loaded.file.string()}, {"keras_version", loaded.keras_version}, {"parameters", model.parameters()}};
+        document["preprocess"] = {{"mode", name_of(choice.mode)}, {"reason", choice.reason}};
+        document["cam"] = cam_head.has_value();
+        if (!cam_head) document["cam_refused"] = cam_note;
+        document["notes"] = loaded.notes;
+        document["broken_weights"] = broken;
+        document["layers"] = Json::array();
+        for (int i = 0; i < int(model.nodes().size()); i++) {
+            const Node& node = model.node(i);
+            Json reads = Json::array();
+            for (int in : node.inputs) reads.push_back(model.node(in).name);
+            document["layers"].push_back({{"name", node.name}, {"class", node.layer->class_name}, {"shape", std::vector<Index>(node.shape.begin(), node.shape.end())},
+                                          {"parameters", parameters_of(*node.layer)}, {"reads", reads}, {"grad_cam", !applies(i).empty()}});
+        }
+        fmt::print("{}\n", document.dump(2));
+        return;
+    }
+
+    std::size_t name_width = 10, class_width = 10;
+    for (const Node& node : model.nodes()) {
+        name_width = std::max(name_width, node.name.size());
+        class_width = std::max(class_width, node.layer->class_name.size());
+    }
+    fmt::print("model '{}' in {} (Keras {})\n\n", model.name, loaded.file.string(), loaded.keras_version);
+    fmt::print("{:<{}}  {:<{}}  {:<20}  {:>12}  {}\n", "layer", name_width, "class", class_width, "output", "parameters", "explained by");
+    for (int i = 0; i < int(model.nodes().size()); i++) {
+        const Node& node = model.node(i);
+        fmt::print("{:<{}}  {:<{}}  {:<20}  {:>12}  {}\n", node.name, name_width, node.layer->class_name, class_width, node.shape.str(), parameters_of(*node.layer), applies(i));
+    }
+    fmt::print("\nparameters: {}\npreprocessing: {} ({})\n", model.parameters(), name_of(choice.mode), choice.reason);
+    fmt::print("CAM: {}\n", cam_head ? fmt::format("applies at '{}'", model.node(cam_head->layer).name) : "does not apply: " + cam_note);
+    if (!loaded.labels.empty()) fmt::print("class names: {} ({}, {}, ...)\n", loaded.labels.size(), loaded.labels[0], loaded.labels[std::min<std::size_t>(1, loaded.labels.size() - 1)]);
+    for (const std::string& note : loaded.notes) fmt::print("note: {}\n", note);
+    for (const std::string& line : broken) fmt::print("broken: {}\n", line);
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app) {
+    CLI::App* command = app.add_subcommand("inspect", "The layers of a model, their shapes, and which methods apply where");
+    auto o = std::make_shared<InspectOptions>();
+    command->add_option("model", o->source.model, "a Keras file or a name")->required();
+    add_model_options(*command, *o);
+    command->add_flag("--json", o->json, "print one JSON document");
+    command->footer("Example:\n  limn inspect my_model.h5");
+    command->callback([o] { inspect(*o); });
+}
+
+}  // namespace limn::cli

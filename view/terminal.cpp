@@ -1,0 +1,51 @@
+#include "view/terminal.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+
+namespace limn {
+
+std::string terminal_picture(const Image& image, int columns) {
+    const Index width = std::clamp<Index>(columns, 1, image.width);
+    const Index height = std::max<Index>(2, (image.height * width / image.width + 1) / 2 * 2);   // a cell is twice as high as wide
+    const Image small = resize(image, height, width, Resampling::bilinear);
+    std::string out;
+    for (Index r = 0; r + 1 < height; r += 2) {
+        for (Index c = 0; c < width; c++) {
+            const std::uint8_t *top = small.pixel(r, c), *bottom = small.pixel(r + 1, c);
+            out += fmt::format("\x1b[38;2;{};{};{};48;2;{};{};{}m\u2580", top[0], top[1], top[2], bottom[0], bottom[1], bottom[2]);
+        }
+        out += "\x1b[0m\n";
+    }
+    return out;
+}
+
+static std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1); }
+
+ProgressBar::ProgressBar(std::uint64_t total, std::string label, std::FILE* stream)
+    : total_(isatty(fileno(stream)) ? total : 0), label_(std::move(label)), stream_(stream), start_ns_(now_ns()) {}
+
+void ProgressBar::update(std::uint64_t done) {
+    const std::int64_t now = now_ns();
+    if (!total_ || (now - drawn_ns_ < 100'000'000 && done < total_)) return;
+    drawn_ns_ = now;
+    shown_ = true;
+    const double share = std::min(1.0, double(done) / double(total_)), seconds = double(now - start_ns_) / 1e9;
+    const int filled = int(share * 30);
+    const double left = share > 0 ? seconds / share - seconds : 0;
+    fmt::print(stream_, "\r{} [{}{}] {}/{}  {:.1f}/s  {:.0f} s left\x1b[K", label_, std::string(std::size_t(filled), '#'), std::string(std::size_t(30 - filled), '.'), done, total_,
+               seconds > 0 ? double(done) / seconds : 0, left);
+    std::fflush(stream_);
+}
+
+void ProgressBar::finish() {
+    if (!shown_) return;
+    fmt::print(stream_, "\r\x1b[K");
+    std::fflush(stream_);
+    shown_ = false;
+}
+
+}  // namespace limn
