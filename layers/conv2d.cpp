@@ -8,9 +8,9 @@ const ConvPlan& Convolution::plan(const Backend& backend, const ConvShape& shape
                                   const Tensor& bias) const {
     if (weights_.kernel.id() != kernel.id()) weights_ = {kernel, {}, {}}, plans_.clear();
     for (const Planned& p : plans_)
-        if (p.backend == &backend && p.direction == direction && p.with_bias == !bias.empty() && p.h == shape.h && p.w == shape.w) return *p.plan;
+        if (p.backend == &backend && p.direction == direction && p.bias == bias.id() && p.h == shape.h && p.w == shape.w) return *p.plan;
     weights_.bias = bias;
-    plans_.push_back({&backend, direction, !bias.empty(), shape.h, shape.w, backend.plan_conv2d(shape, weights_, direction, fused)});
+    plans_.push_back({&backend, direction, bias.id(), shape.h, shape.w, backend.plan_conv2d(shape, weights_, direction, fused)});
     return *plans_.back().plan;
 }
 
@@ -46,14 +46,16 @@ Var Convolution::forward(Tape& tape, const WindowConfig& window, Index groups, F
     plan(tape.backend(), shape, Direction::forward, fused, kernel, bias).run(x.value, y);
 
     // backward: the same taps the other way, dx[n,h,w,c] = sum_{r,s,k} dz[n,p,q,k] * kernel[r,s,c,k]
-    return tape.record("conv2d", {x, tape.parameter(kernel), tape.parameter(bias)}, y, [=, this](const Tensor& dy, Walk& walk) {
+    const Var weight = tape.parameter(kernel);
+    const Tensor saved_x = weight.recorded() ? x.value : Tensor();         // only the kernel's gradient needs it
+    return tape.record("conv2d", {x, weight, tape.parameter(bias)}, y, [=, this](const Tensor& dy, Walk& walk) {
         const Tensor dz = through_fused(fused, y, dy, walk);
         if (walk.wants(0)) {
             Tensor dx = walk.gradient_for(0, dy.dtype());
             plan(walk.backend, shape, Direction::grad_input, Fused::none, kernel, {}).run(dz, dx);
             walk.give(0, dx);
         }
-        give_weight_gradients(walk, shape, x.value, dz, dz);
+        give_weight_gradients(walk, shape, saved_x, dz, dz);
     });
 }
 
@@ -64,14 +66,16 @@ Var Convolution::transposed(Tape& tape, const Window& window, Index h, Index w, 
     plan(tape.backend(), shape, Direction::grad_input, fused, kernel, bias).run(x.value, y);
 
     // backward: the convolution itself
-    return tape.record("conv2d_transpose", {x, tape.parameter(kernel), tape.parameter(bias)}, y, [=, this](const Tensor& dy, Walk& walk) {
+    const Var weight = tape.parameter(kernel);
+    const Tensor saved_x = weight.recorded() ? x.value : Tensor();
+    return tape.record("conv2d_transpose", {x, weight, tape.parameter(bias)}, y, [=, this](const Tensor& dy, Walk& walk) {
         const Tensor dz = through_fused(fused, y, dy, walk);
         if (walk.wants(0)) {
             Tensor dx = walk.gradient_for(0, dy.dtype());
             plan(walk.backend, shape, Direction::forward, Fused::none, kernel, {}).run(dz, dx);
             walk.give(0, dx);
         }
-        give_weight_gradients(walk, shape, dz, x.value, dz);
+        give_weight_gradients(walk, shape, dz, saved_x, dz);
     });
 }
 

@@ -18,7 +18,7 @@ private:
     struct Planned {
         const Backend* backend;
         Direction direction;
-        bool with_bias;
+        const void* bias;                                  // whose numbers were prepared
         Index h, w;
         std::shared_ptr<const ConvPlan> plan;
     };

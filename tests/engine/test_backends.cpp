@@ -1,0 +1,228 @@
+// The cpu backend, with every instruction set this machine can run, against the definitions in engine/reference.
+// One struct a case: what it computes, which algorithm must do it. The truth is reference in double.
+#include "autograd/gradcheck.h"
+#include "engine/cpu/backend.h"
+#include "engine/threads.h"
+#include "tests/support.h"
+
+using namespace limn;
+
+namespace {
+
+struct ConvCase {
+    const char* name;
+    Index n, h, w, c, k;
+    Window window;
+    Index groups;
+    const char* algorithm;
+    // places the window has, "valid" plus the padding on both sides given by pad_top, pad_left (and as much behind)
+    ConvShape shape() const {
+        const auto places = [](Index size, Index pad, Index taps, Index stride, Index dilation) { return (size + 2 * pad - (taps - 1) * dilation - 1) / stride + 1; };
+        return {window, h, w, c, places(h, window.pad_top, window.r, window.stride_h, window.dilation_h),
+                places(w, window.pad_left, window.s, window.stride_w, window.dilation_w), k, groups};
+    }
+};
+
+const ConvCase conv_cases[] = {
+    {"VGG: 3x3, padded", 2, 14, 14, 16, 32, {3, 3, 1, 1, 1, 1, 1, 1}, 1, "implicit gemm"},
+    {"first layer: 3 channels", 1, 23, 19, 3, 64, {3, 3, 1, 1, 1, 1, 1, 1}, 1, "implicit gemm"},
+    {"odd sizes, filters that fill no vector", 3, 7, 5, 5, 7, {3, 3, 1, 1, 1, 1, 1, 1}, 1, "implicit gemm"},
+    {"1x1 image", 1, 1, 1, 4, 9, {1, 1}, 1, "implicit gemm"},
+    {"1x1 kernel", 2, 9, 8, 24, 17, {1, 1}, 1, "implicit gemm"},
+    {"one channel, one filter", 1, 6, 6, 1, 1, {3, 3}, 1, "depthwise"},
+    {"7x7 with stride 2", 1, 33, 35, 3, 8, {7, 7, 2, 2, 1, 1, 3, 3}, 1, "implicit gemm"},
+    {"stride 3, 1 on a 2x5 kernel", 2, 11, 10, 4, 6, {2, 5, 3, 1, 1, 1, 0, 2}, 1, "implicit gemm"},
+    {"dilation", 1, 22, 26, 4, 8, {3, 3, 1, 1, 2, 3, 2, 3}, 1, "implicit gemm"},
+    {"groups", 2, 10, 10, 8, 12, {3, 3, 1, 1, 1, 1, 1, 1}, 4, "implicit gemm"},
+    {"depthwise", 2, 13, 11, 19, 19, {3, 3, 1, 1, 1, 1, 1, 1}, 19, "depthwise"},
+    {"depthwise with stride 2", 1, 16, 16, 32, 32, {3, 3, 2, 2, 1, 1, 1, 1}, 32, "depthwise"},
+    {"depthwise with two filters a channel", 1, 9, 9, 5, 10, {3, 3, 1, 1, 1, 1, 1, 1}, 5, "implicit gemm"},
+    {"kernel larger than the image", 1, 3, 3, 4, 4, {5, 5, 1, 1, 1, 1, 2, 2}, 1, "implicit gemm"},
+};
+
+std::vector<CpuBackend> backends() {
+    std::vector<CpuBackend> list;
+    for (const cpu::Kernels* k : cpu::runnable_kernels()) list.emplace_back(*k);
+    return list;
+}
+
+Tensor truth_of(const ConvShape& v, const Tensor& x, const Tensor& kernel, const Tensor& bias, Direction direction, Fused fused) {
+    const bool forward = direction == Direction::forward;
+    Tensor y(forward ? Shape{x.shape()[0], v.p, v.q, v.k} : Shape{x.shape()[0], v.h, v.w, v.c}, DType::f64);
+    reference_backend().plan_conv2d(v, {kernel.to(DType::f64), bias.to(DType::f64), {}}, direction, fused)->run(x.to(DType::f64), y);
+    return y;
+}
+
+// Rounding of a sum of `terms` products: eps * sqrt(terms) of the largest value, with room for unlucky sums.
+double rounding(Index terms) { return 8 * 6e-8 * std::sqrt(double(terms)); }
+
+}  // namespace
+
+TEST_CASE("convolutions agree with their definition, forward and toward the input") {
+    for (const CpuBackend& backend : backends())
+        for (const ConvCase& c : conv_cases) {
+            CAPTURE(backend.name());
+            CAPTURE(c.name);
+            const ConvShape v = c.shape();
+            const Tensor kernel = random_tensor({v.window.r, v.window.s, v.c / v.groups, v.k}, 1), bias = random_tensor({v.k}, 2), input_bias = random_tensor({v.c}, 3);
+            const Tensor x = random_tensor({c.n, v.h, v.w, v.c}, 4), dy = random_tensor({c.n, v.p, v.q, v.k}, 5);
+            for (Fused fused : {Fused::none, Fused::relu}) {
+                const auto plan = backend.plan_conv2d(v, {kernel, bias, {}}, Direction::forward, fused);
+                CHECK(plan->algorithm() == c.algorithm);
+                Tensor y({c.n, v.p, v.q, v.k});
+                plan->run(x, y);
+                CHECK(relative_error(y, truth_of(v, x, kernel, bias, Direction::forward, fused)) <= rounding(v.window.r * v.window.s * v.c / v.groups));
+
+                Tensor dx({c.n, v.h, v.w, v.c});
+                backend.plan_conv2d(v, {kernel, input_bias, {}}, Direction::grad_input, fused)->run(dy, dx);
+                CHECK(relative_error(dx, truth_of(v, dy, kernel, input_bias, Direction::grad_input, fused)) <= rounding(v.window.r * v.window.s * v.k / v.groups));
+            }
+        }
+}
+
+TEST_CASE("a plan says which better algorithms refused, and why") {
+    const ConvCase& vgg = conv_cases[0];
+    const auto plan = cpu_backend().plan_conv2d(vgg.shape(), {random_tensor({3, 3, 16, 32}, 1), {}, {}}, Direction::forward, Fused::none);
+    REQUIRE(plan->refusals.size() == 1);
+    CHECK(plan->refusals[0].algorithm == "depthwise");
+    CHECK(plan->refusals[0].reason == "its channels are mixed");
+}
+
+TEST_CASE("dense layers agree with their definition for any number of rows") {
+    for (const CpuBackend& backend : backends())
+        for (const auto [n, c, k] : {std::array<Index, 3>{1, 1, 1}, {1, 25, 40}, {3, 700, 33}, {8, 100, 5}, {9, 64, 130}, {17, 3000, 12}}) {
+            CAPTURE(backend.name());
+            CAPTURE(n);
+            const Tensor x = random_tensor({n, c}, 1), w = random_tensor({c, k}, 2), bias = random_tensor({k}, 3), dy = random_tensor({n, k}, 4);
+            Tensor y({n, k}), dx({n, c}), expected({n, k}, DType::f64), expected_dx({n, c}, DType::f64);
+            backend.dense(x, w, bias, Fused::relu, y);
+            backend.dense_grad_input(dy, w, dx);
+            reference_backend().dense(x.to(DType::f64), w.to(DType::f64), bias.to(DType::f64), Fused::relu, expected);
+            reference_backend().dense_grad_input(dy.to(DType::f64), w.to(DType::f64), expected_dx);
+            CHECK(relative_error(y, expected) <= rounding(c));
+            CHECK(relative_error(dx, expected_dx) <= rounding(k));
+        }
+}
+
+TEST_CASE("a batch of rows gives the same bits as its rows alone") {
+    const Tensor x = random_tensor({11, 900}, 1), w = random_tensor({900, 37}, 2), bias = random_tensor({37}, 3);
+    Tensor all({11, 37});
+    cpu_backend().dense(x, w, bias, Fused::none, all);
+    for (Index n = 0; n < 11; n++) {
+        Tensor one({1, 37});
+        cpu_backend().dense(x.rows(n, 1), w, bias, Fused::none, one);
+        CHECK(same_bits(one, all.rows(n, 1)));
+    }
+}
+
+TEST_CASE("pools agree with their definition: overlapping, padded, odd") {
+    struct PoolCase {
+        Index n, h, w, c, p, q;
+        Window window;
+    };
+    for (const CpuBackend& backend : backends())
+        for (const PoolCase& v : {PoolCase{2, 8, 8, 12, 4, 4, {2, 2, 2, 2}}, {1, 7, 9, 5, 3, 4, {3, 3, 2, 2}}, {1, 7, 5, 3, 7, 5, {3, 3, 1, 1, 1, 1, 1, 1}}, {1, 1, 1, 1, 1, 1, {1, 1}}}) {
+            CAPTURE(backend.name());
+            const Tensor x = random_tensor({v.n, v.h, v.w, v.c}, 1);
+            Tensor y({v.n, v.p, v.q, v.c}), with_argmax(y.shape()), expected(y.shape());
+            Backend::Argmax argmax, expected_argmax;
+            backend.max_pool(v.window, x, y, nullptr);
+            backend.max_pool(v.window, x, with_argmax, &argmax);
+            reference_backend().max_pool(v.window, x, expected, &expected_argmax);
+            CHECK(same_bits(y, expected));
+            CHECK(same_bits(with_argmax, expected));
+            CHECK(argmax == expected_argmax);
+            backend.average_pool(v.window, x, y);
+            reference_backend().average_pool(v.window, x, expected);
+            CHECK(relative_error(y, expected) <= 1e-6);
+        }
+}
+
+TEST_CASE("a NaN is not lost: pools, ReLU and sums hand it on") {
+    for (const CpuBackend& backend : backends()) {
+        CAPTURE(backend.name());
+        Tensor x = Tensor::full({1, 2, 2, 9}, 1);
+        x.data()[4] = NAN;                                 // first pixel, channel 4
+        Tensor pooled({1, 1, 1, 9}), same(x.shape());
+        backend.max_pool({2, 2, 2, 2}, x, pooled, nullptr);
+        CHECK(std::isnan(pooled.data()[4]));
+        CHECK(pooled.data()[5] == 1);
+        backend.unary({.kind = Unary::relu}, x, same);
+        CHECK(std::isnan(same.data()[4]));
+        const ConvShape v{{1, 1}, 2, 2, 9, 2, 2, 20, 1};
+        Tensor y({1, 2, 2, 20});
+        backend.plan_conv2d(v, {random_tensor({1, 1, 9, 20}, 1), {}, {}}, Direction::forward, Fused::relu)->run(x, y);
+        CHECK(std::isnan(y.data()[0]));
+    }
+}
+
+TEST_CASE("element-wise verbs, reductions and moves agree with their definition") {
+    for (const CpuBackend& backend : backends()) {
+        CAPTURE(backend.name());
+        const Tensor x = random_tensor({2, 5, 7, 11}, 1, -3, 3), b = random_tensor({2, 5, 7, 11}, 2), channel = random_tensor({11}, 3);
+        Tensor y(x.shape()), expected(x.shape());
+        for (Unary kind : {Unary::relu, Unary::elu, Unary::gelu, Unary::silu, Unary::sigmoid, Unary::tanh, Unary::mish}) {
+            const UnaryFn f{.kind = kind, .slope = kind == Unary::elu ? 0.7 : 0.0};
+            backend.unary(f, x, y);
+            reference_backend().unary(f, x, expected);
+            CHECK(relative_error(y, expected) <= 1e-6);
+            for (ReluRule rule : {ReluRule::plain, ReluRule::guided, ReluRule::deconvnet}) {
+                Tensor dx({4, 5, 7, 11}), expected_dx({4, 5, 7, 11});          // two targets
+                const Tensor dy = random_tensor({4, 5, 7, 11}, 9);
+                backend.unary_grad(f, rule, x, expected, dy, dx);
+                reference_backend().unary_grad(f, rule, x, expected, dy, expected_dx);
+                CHECK(relative_error(dx, expected_dx) <= 1e-6);
+            }
+        }
+        for (Binary op : {Binary::add, Binary::subtract, Binary::multiply, Binary::divide, Binary::maximum, Binary::minimum}) {
+            for (const Tensor& other : {b, channel, random_tensor({1}, 4), random_tensor({2, 1, 1, 11}, 5)}) {
+                backend.binary(op, x, other, y);
+                reference_backend().binary(op, x, other, expected);
+                CHECK(same_bits(y, expected));
+            }
+        }
+        backend.scale_shift(x, channel, random_tensor({11}, 6), y);
+        reference_backend().scale_shift(x, channel, random_tensor({11}, 6), expected);
+        CHECK(relative_error(y, expected) <= 1e-6);
+        for (Reduction op : {Reduction::sum, Reduction::mean, Reduction::maximum}) {
+            Tensor plane({2, 1, 1, 11}), expected_plane({2, 1, 1, 11});
+            backend.reduce(op, x, plane);
+            reference_backend().reduce(op, x, expected_plane);
+            CHECK(relative_error(plane, expected_plane) <= 1e-6);
+        }
+        Tensor joined = Tensor::zeros({2, 9, 8, 11}), expected_joined = Tensor::zeros({2, 9, 8, 11});
+        backend.copy_box(x, {0, 1, 0, 2}, {2, 4, 7, 9}, joined, {0, 3, 1, 0});
+        reference_backend().copy_box(x, {0, 1, 0, 2}, {2, 4, 7, 9}, expected_joined, {0, 3, 1, 0});
+        CHECK(same_bits(joined, expected_joined));
+    }
+}
+
+TEST_CASE("threads: results are the same bits for 1, 2 and 3 threads, and on 20 repeats") {
+    const ConvShape v{{3, 3, 1, 1, 1, 1, 1, 1}, 15, 13, 12, 15, 13, 40, 1};
+    const Tensor x = random_tensor({2, 15, 13, 12}, 1), kernel = random_tensor({3, 3, 12, 40}, 2), w = random_tensor({1000, 33}, 3), rows = random_tensor({2, 1000}, 4);
+    const auto compute = [&](int threads) {
+        set_thread_count(threads);
+        Tensor y({2, 15, 13, 40}), dense({2, 33});
+        cpu_backend().plan_conv2d(v, {kernel, {}, {}}, Direction::forward, Fused::relu)->run(x, y);
+        cpu_backend().dense(rows, w, {}, Fused::none, dense);
+        set_thread_count(0);
+        return std::pair(y, dense);
+    };
+    const auto first = compute(1);
+    for (int i = 0; i < 20; i++) {
+        const auto again = compute(1 + i % 3);
+        CHECK(same_bits(again.first, first.first));
+        CHECK(same_bits(again.second, first.second));
+    }
+}
+
+TEST_CASE("threads: an exception in a block reaches the caller") {
+    CHECK_THROWS_WITH_AS(parallel_for(64, [](Index i) { if (i == 13) fail("block {}", i); }), "block 13", Error);
+}
+
+TEST_CASE("devices by name") {
+    CHECK(backend_named("reference").name() == "reference");
+    CHECK(backend_named("auto").name() == cpu_backend().name());
+    CHECK_THROWS_AS(backend_named("cuda"), Error);
+    CHECK_THROWS_WITH_AS(backend_named("tpu"), "device 'tpu' is not known; auto, cpu, cuda and reference are", Error);
+}

@@ -1,0 +1,60 @@
+// Small networks as Keras files, made by the tests themselves.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "autograd/gradcheck.h"
+#include "weights/hdf5_file.h"
+
+namespace limn {
+
+using Json = nlohmann::json;
+
+inline Json layer_json(const std::string& class_name, const std::string& name, Json config) {
+    config["name"] = name;
+    return {{"class_name", class_name}, {"config", config}};
+}
+inline Json sequential_json(Json layers) { return {{"class_name", "Sequential"}, {"config", {{"name", "tiny"}, {"layers", layers}}}}; }
+
+// conv (3x3, relu) -> GAP -> Dense(classes): CAM and Grad-CAM both apply. `size` -1: any image size.
+inline Json tiny_config(Index size = 16, Index classes = 3, const std::string& activation = "softmax") {
+    const Json side = size < 0 ? Json() : Json(size);
+    return sequential_json({layer_json("InputLayer", "image", {{"batch_input_shape", {nullptr, side, side, 3}}}),
+                            layer_json("Conv2D", "conv", {{"filters", 6}, {"kernel_size", {3, 3}}, {"padding", "same"}, {"activation", "relu"}}),
+                            layer_json("GlobalAveragePooling2D", "gap", Json::object()),
+                            layer_json("Dense", "scores", {{"units", classes}, {"activation", activation}})});
+}
+
+struct StoredArray {
+    std::string layer, name;                               // "conv", "kernel"
+    Tensor values;
+};
+inline std::vector<StoredArray> tiny_weights(Index classes = 3, std::uint64_t seed = 1) {
+    return {{"conv", "kernel", random_tensor({3, 3, 3, 6}, seed)}, {"conv", "bias", random_tensor({6}, seed + 1)},
+            {"scores", "kernel", random_tensor({6, classes}, seed + 2)}, {"scores", "bias", random_tensor({classes}, seed + 3)}};
+}
+
+// A whole model as Keras 2 writes it.
+inline void write_model(const std::filesystem::path& path, const std::string& config, const std::vector<StoredArray>& arrays) {
+    Hdf5Writer file(path);
+    std::vector<std::string> layers;
+    for (const StoredArray& a : arrays)
+        if (layers.empty() || layers.back() != a.layer) layers.push_back(a.layer);
+    for (const std::string& layer : layers) {
+        std::vector<std::string> names;
+        for (const StoredArray& a : arrays)
+            if (a.layer == layer) {
+                names.push_back(layer + "/" + a.name + ":0");
+                file.dataset("/model_weights/" + layer + "/" + names.back(), a.values);
+            }
+        file.attribute("/model_weights/" + layer, "weight_names", names);
+    }
+    file.group("/model_weights");
+    file.attribute("/model_weights", "layer_names", layers);
+    file.attribute("/model_weights", "backend", std::string("tensorflow"));
+    file.attribute("/", "model_config", config);
+    file.attribute("/", "keras_version", std::string("2.4.0"));
+    file.commit();
+}
+
+}  // namespace limn
