@@ -24,7 +24,7 @@ static void give_weight_gradients(Walk& walk, const ConvShape& shape, const Tens
         walk.give(1, dkernel);
     }
     if (walk.wants(2)) {                                   // dbias[k] = sum_{n,p,q} dy[n,p,q,k]
-        Tensor dbias({1, 1, 1, bias_dy.shape()[3]}, dy.dtype());
+        Tensor dbias({1, 1, 1, bias_dy.shape()[3]}, bias_dy.dtype());
         walk.backend.reduce(Reduction::sum, bias_dy, dbias);
         walk.give(2, dbias.reshaped({dbias.size()}));
     }

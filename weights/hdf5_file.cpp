@@ -31,8 +31,12 @@ private:
     herr_t (*close_)(hid_t);
 };
 
-// limn prints its own one line instead of HDF5's stack of messages.
-void silence_hdf5() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
+// limn prints its own one line instead of HDF5's stack of messages, and closes what it opens: HDF5's own cleaning up at
+// exit is not needed, and crashes (1.10.8) where a disk was full.
+void set_up_hdf5() {
+    H5dont_atexit();
+    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
 
 std::string kind_of(const std::string& head) {
     if (head.starts_with("PK")) return "a zip archive (a .keras file?)";
@@ -70,7 +74,7 @@ struct Hdf5File::Mapping {
 };
 
 Hdf5File::Hdf5File(const std::filesystem::path& path) : path_(path) {
-    silence_hdf5();
+    set_up_hdf5();
     check_file(path);
     file_ = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
     LIMN_CHECK(file_ >= 0, "{}: is damaged or cut short: HDF5 cannot open it", path.string());
@@ -272,7 +276,7 @@ Tensor Hdf5File::read(const std::string& name) const {
 // ---- writing
 
 Hdf5Writer::Hdf5Writer(const std::filesystem::path& path) : pending_(path), path_(path) {
-    silence_hdf5();
+    set_up_hdf5();
     std::error_code ignored;
     LIMN_CHECK(!std::filesystem::is_directory(path, ignored), "{}: is a directory", path.string());
     file_ = H5Fcreate(pending_.temporary_path().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
@@ -299,9 +303,10 @@ void Hdf5Writer::dataset(const std::string& path, const Tensor& values) {
     group(path.substr(0, std::max<std::size_t>(1, path.rfind('/'))));
     std::vector<hsize_t> sizes(values.shape().begin(), values.shape().end());
     const Handle space(sizes.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(int(sizes.size()), sizes.data(), nullptr), H5Sclose);
-    const Handle d(H5Dcreate2(file_, path.c_str(), H5T_IEEE_F32LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Dclose);
-    LIMN_CHECK(d.valid() && H5Dwrite(d, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0, "{}: '{}' cannot be written: {}", path_.string(), path,
-               std::strerror(errno));
+    const hid_t d = H5Dcreate2(file_, path.c_str(), H5T_IEEE_F32LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    const bool written = d >= 0 && H5Dwrite(d, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0;
+    const bool closed = d >= 0 && H5Dclose(d) >= 0;        // small arrays reach the disk only here
+    LIMN_CHECK(written && closed, "{}: '{}' cannot be written: {}", path_.string(), path, std::strerror(errno));
 }
 
 static void write_attribute(hid_t file, const std::filesystem::path& where, const std::string& group, const std::string& name, hid_t type, hid_t space, const void* data) {
@@ -311,11 +316,12 @@ static void write_attribute(hid_t file, const std::filesystem::path& where, cons
 }
 
 void Hdf5Writer::attribute(const std::string& group, const std::string& name, const std::string& value) {
+    // of variable length: a fixed one could not be longer than an object header, 64 KB
     const Handle type(H5Tcopy(H5T_C_S1), H5Tclose), space(H5Screate(H5S_SCALAR), H5Sclose);
-    H5Tset_size(type, std::max<std::size_t>(1, value.size()));
-    H5Tset_strpad(type, H5T_STR_NULLPAD);
-    std::string padded = value.empty() ? std::string(1, '\0') : value;
-    write_attribute(file_, path_, group, name, type, space, padded.data());
+    H5Tset_size(type, H5T_VARIABLE);
+    H5Tset_cset(type, H5T_CSET_UTF8);
+    const char* text = value.c_str();
+    write_attribute(file_, path_, group, name, type, space, &text);
 }
 
 void Hdf5Writer::attribute(const std::string& group, const std::string& name, const std::vector<std::string>& values) {

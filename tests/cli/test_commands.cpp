@@ -1,0 +1,329 @@
+// The command as users run it: what it prints and writes, and one clear line with exit status 2 for everything it cannot do.
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+#include <functional>
+#include <sstream>
+
+#include "tests/support.h"
+#include "tests/support_models.h"
+#include "view/image.h"
+#include "weights/npy.h"
+
+using namespace limn;
+
+namespace {
+
+struct Outcome {
+    int status;                                            // exit status; 1000 + signal if it crashed
+    std::string out, err;
+};
+
+std::string slurp(const std::filesystem::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::stringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+// Runs the built command in a process of its own, so that a crash is seen as one.
+Outcome limn_command(const std::vector<std::string>& arguments, const TemporaryFolder& folder, const std::function<void()>& before = {}) {
+    const std::string out = (folder / "stdout").string(), err = (folder / "stderr").string();
+    const pid_t child = fork();
+    if (child == 0) {
+        const int o = open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), e = open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        dup2(o, 1), dup2(e, 2);
+        if (before) before();
+        std::vector<char*> argv{const_cast<char*>(LIMN_COMMAND)};
+        for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
+        argv.push_back(nullptr);
+        execv(LIMN_COMMAND, argv.data());
+        _exit(127);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status), slurp(out), slurp(err)};
+}
+
+Image gradient_image(Index h, Index w) {
+    Image image{h, w, std::vector<std::uint8_t>(std::size_t(h * w * 3))};
+    for (std::size_t i = 0; i < image.rgb.size(); i++) image.rgb[i] = std::uint8_t(i * 7 + i / 50);
+    return image;
+}
+
+void write_text(const std::filesystem::path& path, const std::string& text) { write_file(path, text); }
+void cut(const std::filesystem::path& path, double share) { std::filesystem::resize_file(path, std::uintmax_t(double(std::filesystem::file_size(path)) * share)); }
+
+// A folder with a model and a photo that work.
+struct Desk : TemporaryFolder {
+    std::string model = (path / "tiny.h5").string(), photo = (path / "photo.png").string(), out = (path / "out").string();
+    Desk() {
+        write_model(model, tiny_config().dump(), tiny_weights());
+        write_png(photo, gradient_image(20, 30));
+    }
+    Outcome explain(const std::string& with_photo, const std::string& with_model, std::vector<std::string> more = {}) const {
+        std::vector<std::string> arguments{"explain", with_photo, "--model", with_model, "--out", out};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return limn_command(arguments, *this);
+    }
+};
+
+void check_refused(const char* what, const Outcome& o, const std::string& expected) {
+    CAPTURE(std::string(what));
+    CAPTURE(o.err);
+    CHECK(o.status == 2);
+    const std::string last = o.err.substr(o.err.rfind("limn: ", o.err.size() - 1) == std::string::npos ? 0 : o.err.rfind("limn: "));
+    CHECK(last.starts_with("limn: "));
+    CHECK(std::count(last.begin(), last.end(), '\n') == 1);
+    CHECK(last.find(expected) != std::string::npos);
+}
+
+bool leftovers(const std::filesystem::path& folder) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+        if (entry.path().extension() == ".tmp") return true;
+    return false;
+}
+
+}  // namespace
+
+TEST_CASE("explain writes picture, raw map, page and JSON, and the JSON on stdout is the only thing there") {
+    const Desk desk;
+    const Outcome o = desk.explain(desk.photo, desk.model, {"--save", "png,npy,json,html", "--json", "--method", "all", "--target", "top:2"});
+    CAPTURE(o.err);
+    REQUIRE(o.status == 0);
+    const Json document = Json::parse(o.out);
+    const Json& image = document["images"][0];
+    CHECK(image["predictions"].size() == 3);
+    CHECK(image["maps"].size() == 6);                      // three methods, two targets
+    for (const Json& map : image["maps"])
+        for (const Json& file : map["files"]) CHECK(std::filesystem::exists(file.get<std::string>()));
+    const std::string label = image["predictions"][0]["label"];
+    const Tensor raw = read_npy(desk / "out" / ("photo.grad-cam.conv." + label + ".npy"));
+    CHECK(raw.shape() == (Shape{16, 16}));
+    const Image picture = read_image(desk / "out" / ("photo.grad-cam.conv." + label + ".png"));
+    CHECK(picture.height == 20);
+    CHECK(picture.width == 30);
+    CHECK(slurp(desk / "out" / "photo.html").find("data:image/png;base64,") != std::string::npos);
+    CHECK(Json::parse(slurp(desk / "out" / "photo.json")) == image);
+}
+
+TEST_CASE("many photos in one call, also of the same name, and of their own sizes") {
+    const Desk desk;
+    std::filesystem::create_directory(desk / "other");
+    write_png(desk / "other" / "photo.png", gradient_image(31, 17));
+    write_model(desk / "any.h5", tiny_config(-1).dump(), tiny_weights());
+    const Outcome o = limn_command({"explain", desk.photo, (desk / "other" / "photo.png").string(), "--model", (desk / "any.h5").string(), "--size", "native", "--out", desk.out, "--save", "npy"}, desk);
+    CAPTURE(o.err);
+    REQUIRE(o.status == 0);
+    CHECK(read_npy(desk / "out" / "photo.grad-cam.conv.npy").shape() == (Shape{20, 30}));
+    CHECK(read_npy(desk / "out" / "photo-2.grad-cam.conv.npy").shape() == (Shape{31, 17}));
+}
+
+TEST_CASE("run returns arrays that belong together") {
+    const Desk desk;
+    write_npy(desk / "x.npy", random_tensor({2, 16, 16, 3}, 1));
+    const Outcome o = limn_command({"run", desk.model, "--input", (desk / "x.npy").string(), "--layer", "conv", "--target", "0:1", "--out", desk.out}, desk);
+    CAPTURE(o.err);
+    REQUIRE(o.status == 0);
+    const Tensor output = read_npy(desk / "out" / "output0.npy"), target = read_npy(desk / "out" / "target.npy");
+    CHECK(output.shape() == (Shape{2, 3}));
+    CHECK(target.at({1}) == output.at({1, 1}));
+    CHECK(read_npy(desk / "out" / "conv.activation.npy").shape() == (Shape{2, 16, 16, 6}));
+    CHECK(read_npy(desk / "out" / "conv.gradient.npy").shape() == (Shape{2, 16, 16, 6}));
+    CHECK(read_npy(desk / "out" / "conv.gradcam.npy").shape() == (Shape{2, 16, 16}));
+    CHECK(read_npy(desk / "out" / "input0.gradient.npy").shape() == (Shape{2, 16, 16, 3}));
+}
+
+TEST_CASE("init writes the same file for the same seed, and it opens again") {
+    const Desk desk;
+    for (const char* name : {"a.h5", "b.h5"}) REQUIRE(limn_command({"init", "squeezenet", "--seed", "5", "-o", (desk / name).string()}, desk).status == 0);
+    CHECK(slurp(desk / "a.h5") == slurp(desk / "b.h5"));
+    const Outcome o = limn_command({"predict", desk.photo, "--model", (desk / "a.h5").string(), "--json"}, desk);
+    CAPTURE(o.err);
+    REQUIRE(o.status == 0);
+    CHECK(Json::parse(o.out)["preprocess"] == "caffe");
+    CHECK(Json::parse(o.out)["images"][0]["predictions"].size() == 5);
+}
+
+TEST_CASE("inspect shows layers, parameters, where methods apply, and the preprocessing with its reason") {
+    const Desk desk;
+    const Outcome o = limn_command({"inspect", desk.model}, desk);
+    REQUIRE(o.status == 0);
+    for (const char* part : {"Conv2D", "(?,16,16,6)", "168", "grad-cam, cam", "preprocessing: unit", "CAM: applies at 'conv'"}) CHECK(o.out.find(part) != std::string::npos);
+}
+
+TEST_CASE("photos that cannot be explained: exit 2 and one clear line") {
+    const Desk desk;
+    const std::string bad = (desk / "bad").string();
+    const auto refuse = [&](const char* what, const std::string& expected) { check_refused(what, desk.explain(bad, desk.model), expected); };
+
+    check_refused("missing", desk.explain((desk / "no.jpg").string(), desk.model), "cannot be opened");
+    check_refused("a directory", desk.explain(desk.path.string(), desk.model), "is a directory");
+    write_text(bad, "");
+    refuse("zero bytes", "is empty");
+    write_text(bad, "this is a letter, not a photo");
+    refuse("text", "not a photo limn can read");
+    write_text(bad, "GIF89a.................");
+    refuse("a GIF", "is a GIF");
+    write_text(bad, std::string("RIFF\x24\0\0\0WEBPVP8 ", 16));
+    refuse("a WebP", "is a WebP");
+    write_png(bad, gradient_image(1, 1));
+    refuse("1x1", "1x1 pixels: too small");
+    write_png(bad, gradient_image(1, 40));
+    refuse("one pixel high", "too small");
+    write_png(bad, gradient_image(2, 20000));
+    refuse("20000 pixels wide", "at most 16384");
+    write_png(bad, gradient_image(50, 50));
+    cut(bad, 0.5);
+    refuse("half a PNG", "damaged or cut short");
+    write_text(bad, "\x89PNG\r\n\x1a\nrubbish rubbish rubbish");
+    refuse("a PNG's first bytes and rubbish", "not a photo limn can read");
+    write_text(bad, std::string("\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0", 20));
+    refuse("a JPEG's first bytes", "not a photo limn can read");
+    write_text(bad, std::string("\xff\xd8\xff\xc0\0\x14\x08\0\x10\0\x10\4\1\x11\0\2\x11\0\3\x11\0\4\x11\0\xff\xd9", 26));
+    refuse("a CMYK JPEG", "CMYK");
+    if (geteuid() == 0) {
+        MESSAGE("skipped: a file without permission (the tests run as root, who may read everything)");
+    } else {
+        write_png(bad, gradient_image(9, 9));
+        std::filesystem::permissions(bad, std::filesystem::perms::none);
+        refuse("no permission", "Permission denied");
+    }
+    check_refused("a bad one among good ones", limn_command({"explain", desk.photo, (desk / "no.jpg").string(), "--model", desk.model, "--out", desk.out}, desk), "no.jpg");
+    CHECK_FALSE(leftovers(desk.path));
+}
+
+TEST_CASE("models that cannot be opened: exit 2 and one clear line") {
+    const Desk desk;
+    const std::string bad = (desk / "bad.h5").string();
+    const auto refuse = [&](const char* what, const std::string& expected) { check_refused(what, desk.explain(desk.photo, bad), expected); };
+    const auto with = [&](const char* what, const Json& config, const std::vector<StoredArray>& arrays, const std::string& expected) {
+        write_model(bad, config.dump(), arrays);
+        refuse(what, expected);
+    };
+
+    check_refused("missing", desk.explain(desk.photo, (desk / "no.h5").string()), "cannot be opened");
+    check_refused("a name nobody knows", desk.explain(desk.photo, "resnet9000"), "neither a file nor a name");
+    check_refused("a directory", desk.explain(desk.photo, desk.path.string()), "is a directory");
+    write_text(bad, "");
+    refuse("empty", "is empty");
+    write_text(bad, "# not HDF5\n");
+    refuse("text", "looks like text");
+    write_text(bad, std::string("PK\3\4", 4) + std::string(60, 'x'));
+    refuse("a zip", "looks like a zip archive");
+    write_png(bad, gradient_image(9, 9));
+    refuse("an image", "looks like a PNG image");
+    for (double share : {0.02, 0.3, 0.7, 0.99}) {
+        std::filesystem::copy_file(desk.model, bad, std::filesystem::copy_options::overwrite_existing);
+        cut(bad, share);
+        refuse("cut short", "bad.h5");
+    }
+    { Hdf5Writer file(bad); file.group("/x"); file.commit(); }
+    refuse("HDF5 but not Keras", "not one Keras wrote");
+    { Hdf5Writer file(bad); file.group("/a"); file.attribute("/a", "weight_names", std::vector<std::string>{}); file.attribute("/", "layer_names", std::vector<std::string>{"a"}); file.commit(); }
+    refuse("weights of no known network", "of no network limn knows");
+
+    auto arrays = tiny_weights();
+    arrays[0].values = random_tensor({3, 3, 3, 5}, 1);
+    with("a kernel of another shape", tiny_config(), arrays, "'kernel' is (3,3,3,5) in the file, (3,3,3,6) was expected");
+    arrays = tiny_weights();
+    arrays.pop_back();
+    with("a missing bias", tiny_config(), arrays, "1 arrays in the file, 2 were expected");
+    arrays = tiny_weights();
+    arrays.erase(arrays.begin(), arrays.begin() + 2);
+    with("a missing layer", tiny_config(), arrays, "no weights for layer 'conv'");
+    arrays = tiny_weights();
+    arrays[1].values.data()[0] = NAN;
+    with("NaN weights", tiny_config(), arrays, "NaN");
+    arrays[1].values.data()[0] = INFINITY;
+    with("infinite weights", tiny_config(), arrays, "NaN or infinite");
+
+    Json config = tiny_config();
+    config["config"]["layers"][1]["class_name"] = "Conv2DD";
+    with("an unknown layer", config, tiny_weights(), "is a Conv2DD, which limn does not know (the nearest it knows is Conv2D)");
+    config = tiny_config();
+    config["config"]["layers"][1]["config"]["filters"] = -3;
+    with("negative filters", config, tiny_weights(), "-3 filters make no sense");
+    config["config"]["layers"][1]["config"]["filters"] = "six";
+    with("filters in words", config, tiny_weights(), "'filters' should be a number");
+    config = tiny_config();
+    config["config"]["layers"][3]["config"]["activation"] = "sparkle";
+    with("an unknown activation", config, tiny_weights(), "'sparkle' is not known");
+    config = tiny_config();
+    config["config"]["layers"][0]["config"]["batch_input_shape"] = {nullptr, 0, 16, 3};
+    with("an input of size 0", config, tiny_weights(), "input of size 0");
+    config = tiny_config();
+    config["config"].erase("layers");
+    with("no layers", config, tiny_weights(), "has no 'layers'");
+    with("a subclassed model", {{"class_name", "MyModel"}, {"config", Json::object()}}, tiny_weights(), "is a MyModel");
+    write_model(bad, "{ this is not JSON", tiny_weights());
+    refuse("broken JSON", "not valid JSON");
+    write_model(bad, std::string(100000, '['), tiny_weights());
+    refuse("JSON of absurd depth", "bad.h5");
+    config = tiny_config();
+    config["config"]["layers"][1]["config"]["kernel_size"] = {1 << 15, 1 << 15};
+    config["config"]["layers"][1]["config"]["filters"] = 1 << 20;
+    with("a kernel of absurd size", config, tiny_weights(), "bad.h5");
+    CHECK_FALSE(leftovers(desk.path));
+}
+
+TEST_CASE("options that make no sense: exit 2 and one clear line") {
+    const Desk desk;
+    const auto refuse = [&](const std::vector<std::string>& more, const std::string& expected) { check_refused(more[0].c_str(), desk.explain(desk.photo, desk.model, more), expected); };
+    refuse({"--layer", "nope"}, "there is no layer 'nope'");
+    refuse({"--layer", "scores"}, "has no spatial map");
+    refuse({"--method", "magic"}, "method 'magic' is not known");
+    refuse({"--target", "3"}, "has the classes 0 to 2");
+    refuse({"--target", "top:9"}, "should be 1 to 3");
+    refuse({"--target", "zebra"}, "is no class of this model");
+    refuse({"--size", "99x99"}, "takes only 16x16");
+    refuse({"--size", "native"}, "takes only 16x16");
+    refuse({"--size", "big"}, "should be HxW");
+    refuse({"--device", "cuda"}, "built without CUDA");
+    refuse({"--device", "abacus"}, "is not known");
+    refuse({"--preprocess", "magic"}, "is not known");
+    refuse({"--resize", "magic"}, "nearest and bilinear");
+    refuse({"--score", "magic"}, "logit and output");
+    refuse({"--save", "gif"}, "png, npy, json and html");
+    refuse({"--style", "magic"}, "article and blend");
+    refuse({"--colormap", "magic"}, "is not known");
+    refuse({"--normalize", "magic"}, "is not known");
+    refuse({"--threads", "-3"}, "threads cannot be used");
+    refuse({"--threads", "many"}, "many");
+    refuse({"--labels", "/no/such/file"}, "cannot be opened");
+    refuse({"--no-such-option"}, "no-such-option");
+    check_refused("no subcommand", limn_command({}, desk), "subcommand");
+    check_refused("fetch of something unknown", limn_command({"fetch", "resnet9000"}, desk), "vgg16");
+    check_refused("init of something unknown", limn_command({"init", "resnet9000", "-o", desk.out}, desk), "is not known");
+    check_refused("run with a wrong shape", [&] {
+        write_npy(desk / "x.npy", random_tensor({1, 9, 9, 3}, 1));
+        return limn_command({"run", desk.model, "--input", (desk / "x.npy").string(), "--out", desk.out}, desk);
+    }(), "takes (?,16,16,3), (1,9,9,3) was given");
+    check_refused("run with a text for an array", limn_command({"run", desk.model, "--input", desk.model, "--out", desk.out}, desk), "not a .npy file");
+}
+
+TEST_CASE("output that cannot be written: exit 2, one clear line, nothing half-written") {
+    const Desk desk;
+    write_text(desk / "in-the-way", "a file");
+    check_refused("a file where the folder should be", limn_command({"explain", desk.photo, "--model", desk.model, "--out", (desk / "in-the-way").string()}, desk), "in-the-way");
+    check_refused("a full stdout", limn_command({"explain", desk.photo, "--model", desk.model, "--out", desk.out, "--json"}, desk, [] { dup2(open("/dev/full", O_WRONLY), 1); }), "cannot be written");
+
+    // A full disk, as a limit on how large a file may become.
+    const auto small_disk = [](rlim_t bytes) {
+        return [bytes] {
+            signal(SIGXFSZ, SIG_IGN);
+            const rlimit limit{bytes, bytes};
+            setrlimit(RLIMIT_FSIZE, &limit);
+        };
+    };
+    std::filesystem::remove_all(desk.out);
+    check_refused("a full disk while a picture is written", limn_command({"explain", desk.photo, "--model", desk.model, "--out", desk.out}, desk, small_disk(500)), "cannot be written");
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(desk.out)) FAIL("left behind: ", entry.path().string());
+    check_refused("a full disk while weights are written", limn_command({"init", "squeezenet", "-o", (desk / "new.h5").string()}, desk, small_disk(100000)), "new.h5");
+    CHECK_FALSE(std::filesystem::exists(desk / "new.h5"));
+    CHECK_FALSE(leftovers(desk.path));
+}
