@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "view/image.h"
 #include "weights/model_file.h"
 #include "weights/preprocessing.h"
 
@@ -40,10 +41,10 @@ struct Ready {
 Ready prepare(const Options& options);
 void print_notes(const Ready& ready);                      // to stderr: what was inferred
 
-// The photo as the model's input: (1,h,w,c).
 struct Photo {
     std::string path;
-    Tensor input;
+    Image image;                                           // as it is
+    Tensor input;                                          // as the model takes it: (1,h,w,c)
 };
 Photo load_photo(const std::string& path, const Ready& ready, const Options& options);
 Tensor stack(const std::vector<Photo>& photos);            // (N,h,w,c)

@@ -114,7 +114,7 @@ private:
     // Writes the files of one image, prints what is to be printed, and returns its JSON.
     Json report(const Photo& photo, const Explained& result, double ms) {
         const std::string name = image_name(photo.path, used_names_);
-        const Image image = read_image(photo.path);
+        const Image& image = photo.image;
         Json json{{"image", photo.path}, {"width", image.width}, {"height", image.height}, {"predictions", Json::array()}};
         for (const Prediction& p : result.predictions) json["predictions"].push_back(json_of(p));
         json["preprocess"] = name_of(ready_.preprocess.mode);

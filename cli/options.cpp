@@ -95,10 +95,10 @@ Photo load_photo(const std::string& path, const Ready& ready, const Options& o) 
     LIMN_CHECK(o.resize == "nearest" || o.resize == "bilinear", "--resize {}: nearest and bilinear are known", o.resize);
     Image image = read_image(path);
     const Index h = ready.height ? ready.height : image.height, w = ready.width ? ready.width : image.width;
-    if (h != image.height || w != image.width) image = resize(image, h, w, o.resize == "nearest" ? Resampling::nearest : Resampling::bilinear);
-    Tensor pixels = to_tensor(image, int(ready.channels));
+    const bool fits = h == image.height && w == image.width;
+    Tensor pixels = to_tensor(fits ? image : resize(image, h, w, o.resize == "nearest" ? Resampling::nearest : Resampling::bilinear), int(ready.channels));
     preprocess(ready.preprocess.mode, pixels);
-    return {path, pixels.reshaped({1, h, w, ready.channels})};
+    return {path, std::move(image), pixels.reshaped({1, h, w, ready.channels})};
 }
 
 Tensor stack(const std::vector<Photo>& photos) {

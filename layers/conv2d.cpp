@@ -8,9 +8,9 @@ const ConvPlan& Convolution::plan(const Backend& backend, const ConvShape& shape
                                   const Tensor& bias) const {
     if (weights_.kernel.id() != kernel.id()) weights_ = {kernel, {}, {}}, plans_.clear();
     for (const Planned& p : plans_)
-        if (p.backend == &backend && p.direction == direction && p.bias == bias.id() && p.h == shape.h && p.w == shape.w) return *p.plan;
+        if (p.backend == &backend && p.direction == direction && p.fused == fused && p.bias == bias.id() && p.h == shape.h && p.w == shape.w) return *p.plan;
     weights_.bias = bias;
-    plans_.push_back({&backend, direction, bias.id(), shape.h, shape.w, backend.plan_conv2d(shape, weights_, direction, fused)});
+    plans_.push_back({&backend, direction, fused, bias.id(), shape.h, shape.w, backend.plan_conv2d(shape, weights_, direction, fused)});
     return *plans_.back().plan;
 }
 
@@ -86,7 +86,8 @@ public:
     explicit Conv2D(const Config& config, bool depthwise)
         : Layer(config), window_(WindowConfig::read(config, "kernel_size", false)), depthwise_(depthwise),
           filters_(depthwise ? config.integer("depth_multiplier", 1) : config.integer("filters", 0)), groups_(config.integer("groups", 1)),
-          with_bias_(config.flag("use_bias", true)), fused_(split_activation(config.activation("activation"))) {
+          with_bias_(config.flag("use_bias", true)) {
+        split_activation(config.activation("activation"));
         if (filters_ < 1 || filters_ > 1 << 20) reject(fmt::format("{} filters make no sense", filters_));
     }
     void build(const std::vector<Shape>& inputs) override {
@@ -106,7 +107,7 @@ public:
     }
     Var forward(Tape& tape, const std::vector<Var>& x) const override {
         const Tensor kernel = weights[0].value.reshaped({window_.r, window_.s, weights[0].shape.size() / (window_.r * window_.s * filters_), filters_});
-        return convolution_.forward(tape, window_, groups_, fused_, x[0], kernel, weight("bias"));
+        return convolution_.forward(tape, window_, groups_, fused(), x[0], kernel, weight("bias"));
     }
 
 private:
@@ -114,7 +115,6 @@ private:
     bool depthwise_;
     Index filters_, groups_;
     bool with_bias_;
-    Fused fused_;
     Convolution convolution_;
 };
 
@@ -123,7 +123,8 @@ class SeparableConv2D : public Layer {
 public:
     explicit SeparableConv2D(const Config& config)
         : Layer(config), window_(WindowConfig::read(config, "kernel_size", false)), multiplier_(config.integer("depth_multiplier", 1)),
-          filters_(config.integer("filters", 0)), with_bias_(config.flag("use_bias", true)), fused_(split_activation(config.activation("activation"))) {
+          filters_(config.integer("filters", 0)), with_bias_(config.flag("use_bias", true)) {
+        split_activation(config.activation("activation"));
         if (filters_ < 1 || multiplier_ < 1 || filters_ > 1 << 20 || multiplier_ > 1 << 20) reject("its number of filters makes no sense");
     }
     void build(const std::vector<Shape>& inputs) override {
@@ -141,14 +142,13 @@ public:
         const Index c = weights[0].shape[2];
         const Tensor depthwise = weights[0].value.reshaped({window_.r, window_.s, 1, c * multiplier_});
         const Var y = depthwise_.forward(tape, window_, c, Fused::none, x[0], depthwise, {});
-        return pointwise_.forward(tape, WindowConfig{}, 1, fused_, y, weights[1].value, weight("bias"));
+        return pointwise_.forward(tape, WindowConfig{}, 1, fused(), y, weights[1].value, weight("bias"));
     }
 
 private:
     WindowConfig window_;
     Index multiplier_, filters_;
     bool with_bias_;
-    Fused fused_;
     Convolution depthwise_, pointwise_;
 };
 
@@ -156,7 +156,8 @@ class Conv2DTranspose : public Layer {
 public:
     explicit Conv2DTranspose(const Config& config)
         : Layer(config), window_(WindowConfig::read(config, "kernel_size", false)), filters_(config.integer("filters", 0)),
-          with_bias_(config.flag("use_bias", true)), fused_(split_activation(config.activation("activation"))) {
+          with_bias_(config.flag("use_bias", true)) {
+        split_activation(config.activation("activation"));
         if (filters_ < 1 || filters_ > 1 << 20) reject(fmt::format("{} filters make no sense", filters_));
         if (config.integer("groups", 1) != 1) reject("transposed convolutions with groups are not known");
         if (config.has("output_padding")) output_padding_ = config.pair("output_padding", 0);
@@ -175,7 +176,7 @@ public:
             window.pad_top = std::max<Index>(0, (p - 1) * window_.stride_h + (window_.r - 1) * window_.dilation_h + 1 - rows(p)) / 2;
             window.pad_left = std::max<Index>(0, (q - 1) * window_.stride_w + (window_.s - 1) * window_.dilation_w + 1 - columns(q)) / 2;
         }
-        return convolution_.transposed(tape, window, rows(p), columns(q), fused_, x[0], weights[0].value, weight("bias"));
+        return convolution_.transposed(tape, window, rows(p), columns(q), fused(), x[0], weights[0].value, weight("bias"));
     }
 
 private:
@@ -195,7 +196,6 @@ private:
     WindowConfig window_;
     Index filters_;
     bool with_bias_;
-    Fused fused_;
     std::optional<std::pair<Index, Index>> output_padding_;
     Convolution convolution_;
 };

@@ -18,6 +18,7 @@ private:
     struct Planned {
         const Backend* backend;
         Direction direction;
+        Fused fused;
         const void* bias;                                  // whose numbers were prepared
         Index h, w;
         std::shared_ptr<const ConvPlan> plan;

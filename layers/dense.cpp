@@ -8,8 +8,8 @@ namespace {
 class Dense : public Layer {
 public:
     explicit Dense(const Config& config)
-        : Layer(config), units_(config.integer("units", 0)), with_bias_(config.flag("use_bias", true)),
-          fused_(split_activation(config.activation("activation"))) {
+        : Layer(config), units_(config.integer("units", 0)), with_bias_(config.flag("use_bias", true)) {
+        split_activation(config.activation("activation"));
         if (units_ < 1 || units_ > 1 << 24) reject(fmt::format("{} units make no sense", units_));
     }
     void build(const std::vector<Shape>& inputs) override {
@@ -27,11 +27,11 @@ public:
         const Var& x = in[0];
         const Tensor rows = x.value.reshaped({x.value.size() / c, c});
         Tensor y({rows.shape()[0], k}, rows.dtype());
-        tape.backend().dense(rows, kernel, bias, fused_, y);
+        tape.backend().dense(rows, kernel, bias, fused(), y);
         y = y.reshaped(x.shape().with(-1, k));
 
         // dx[n,c] = sum_k dz[n,k] * kernel[c,k];  dkernel[c,k] = sum_n x[n,c] dz[n,k];  db[k] = sum_n dz[n,k];  dz = dy where y > 0
-        return tape.record("dense", {x, tape.parameter(kernel), tape.parameter(bias)}, y, [=, fused = fused_](const Tensor& dy, Walk& walk) {
+        return tape.record("dense", {x, tape.parameter(kernel), tape.parameter(bias)}, y, [=, fused = fused()](const Tensor& dy, Walk& walk) {
             Tensor dz = dy;
             if (fused == Fused::relu) {
                 dz = Tensor(dy.shape(), dy.dtype());
@@ -61,7 +61,6 @@ public:
 private:
     Index units_;
     bool with_bias_;
-    Fused fused_;
 };
 
 }  // namespace

@@ -15,11 +15,9 @@ void Layer::expect_rank(const Shape& input, int rank) const {
     if (input.rank() != rank) reject(fmt::format("its input should have {} axes (batch included), not {}", rank, input.str()));
 }
 
-Fused Layer::split_activation(const ActivationFn& activation) {
+void Layer::split_activation(const ActivationFn& activation) {
     fused_relu = !activation.softmax && activation.fn.is_plain_relu();
-    if (fused_relu) return Fused::relu;
-    if (!activation.is_linear()) activation_after = activation;
-    return Fused::none;
+    if (!fused_relu && !activation.is_linear()) activation_after = activation;
 }
 
 }  // namespace limn

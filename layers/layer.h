@@ -45,7 +45,8 @@ public:
 
 protected:
     void expect_rank(const Shape& input, int rank) const;
-    Fused split_activation(const ActivationFn& activation);  // relu is fused; others go to activation_after
+    void split_activation(const ActivationFn& activation);  // relu is fused; others go to activation_after
+    Fused fused() const { return fused_relu ? Fused::relu : Fused::none; }
 };
 
 using LayerPtr = std::shared_ptr<Layer>;

@@ -7,19 +7,19 @@ namespace limn {
 
 namespace {
 
-// y[...,c] = x[...,c] * scale[c] + shift[c];  dx = dy * scale
-Var scale_and_shift(Tape& tape, const Var& x, const Tensor& scale, const Tensor& shift) {
+// y[...,c] = (x[...,c] - mean[c]) * scale[c] + shift[c];  dx = dy * scale
+Var affine(Tape& tape, const Var& x, const Tensor& mean, const Tensor& scale, const Tensor& shift) {
     Tensor y(x.shape(), x.value.dtype());
-    tape.backend().scale_shift(x.value, scale, shift, y);
-    return tape.record("scale_shift", {x}, y, [scale](const Tensor& dy, Walk& walk) {
+    tape.backend().affine(x.value, mean, scale, shift, y);
+    return tape.record("affine", {x}, y, [scale](const Tensor& dy, Walk& walk) {
         Tensor dx(dy.shape(), dy.dtype());
-        walk.backend.scale_shift(dy, scale, {}, dx);
+        walk.backend.affine(dy, {}, scale, {}, dx);
         walk.give(0, dx);
     });
 }
 
 // As in use, not in training: with the moving averages,
-// y = gamma * (x - mean) / sqrt(variance + epsilon) + beta  =  x * scale + shift  for each channel.
+// y = (x - mean) * gamma / sqrt(variance + epsilon) + beta  for each channel.
 class BatchNormalization : public Layer {
 public:
     explicit BatchNormalization(const Config& config)
@@ -38,16 +38,12 @@ public:
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Tensor &gamma = weight("gamma"), &beta = weight("beta"), &mean = weight("moving_mean"), &variance = weight("moving_variance");
-        Tensor scale(mean.shape(), mean.dtype()), shift(mean.shape(), mean.dtype());
+        Tensor scale(mean.shape(), mean.dtype());
         with_type(mean.dtype(), [&](auto zero) {
             using T = decltype(zero);
-            for (Index c = 0; c < mean.size(); c++) {
-                const double s = (gamma.empty() ? 1 : gamma.at_flat(c)) / std::sqrt(variance.at_flat(c) + epsilon_);
-                scale.data<T>()[c] = T(s);
-                shift.data<T>()[c] = T((beta.empty() ? 0 : beta.at_flat(c)) - mean.at_flat(c) * s);
-            }
+            for (Index c = 0; c < mean.size(); c++) scale.data<T>()[c] = T((gamma.empty() ? 1 : gamma.at_flat(c)) / std::sqrt(variance.at_flat(c) + epsilon_));
         });
-        return scale_and_shift(tape, in[0], scale, shift);
+        return affine(tape, in[0], mean, scale, beta);
     }
 
 private:
@@ -106,7 +102,7 @@ public:
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Index c = in[0].shape()[-1];
-        return scale_and_shift(tape, in[0], by_channel(scale_, c, in[0].value.dtype()), by_channel(offset_, c, in[0].value.dtype()));
+        return affine(tape, in[0], {}, by_channel(scale_, c, in[0].value.dtype()), by_channel(offset_, c, in[0].value.dtype()));
     }
 
 private:
@@ -134,14 +130,13 @@ public:
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Index c = in[0].shape()[-1];
-        Tensor scale({c}, DType::f64), shift({c}, DType::f64);
+        Tensor mean({c}, DType::f64), scale({c}, DType::f64);
         for (Index i = 0; i < c; i++) {
-            const double m = mean_.empty() ? weights[0].value.at_flat(i) : mean_[mean_.size() == 1 ? 0 : std::size_t(i)];
             const double v = mean_.empty() ? weights[1].value.at_flat(i) : variance_.at(variance_.size() == 1 ? 0 : std::size_t(i));
+            mean.data<double>()[i] = mean_.empty() ? weights[0].value.at_flat(i) : mean_[mean_.size() == 1 ? 0 : std::size_t(i)];
             scale.data<double>()[i] = 1 / std::max(std::sqrt(v), 1e-7);
-            shift.data<double>()[i] = -m * scale.data<double>()[i];
         }
-        return scale_and_shift(tape, in[0], scale.to(in[0].value.dtype()), shift.to(in[0].value.dtype()));
+        return affine(tape, in[0], mean.to(in[0].value.dtype()), scale.to(in[0].value.dtype()), {});
     }
 
 private:

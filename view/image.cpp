@@ -1,20 +1,22 @@
 #include "view/image.h"
 
 #include <algorithm>
-#include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <span>
+#include <string_view>
 
 #include "engine/file.h"
+#include "view/jpeg.h"
 
 #if defined(__GNUC__)
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wall"
-#pragma GCC diagnostic ignored "-Wextra"
-#pragma GCC diagnostic ignored "-Wpedantic"
-#pragma GCC diagnostic ignored "-Wshadow"
 #pragma GCC diagnostic ignored "-Wunused-function"
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#pragma GCC diagnostic ignored "-Wshadow"
+#pragma GCC diagnostic ignored "-Wpedantic"
 #endif
 #define STB_IMAGE_STATIC
 #define STB_IMAGE_IMPLEMENTATION
@@ -22,6 +24,7 @@
 #define STBI_ONLY_PNG
 #define STBI_ONLY_BMP
 #define STBI_NO_STDIO
+#define STBI_FAILURE_USERMSG
 #include <stb_image.h>
 #define STB_IMAGE_WRITE_STATIC
 #define STB_IMAGE_WRITE_IMPLEMENTATION
@@ -36,76 +39,47 @@ namespace limn {
 namespace {
 
 constexpr int longest_side = 16384;
+constexpr std::size_t largest_file = std::size_t(1) << 30;  // a BMP of that side, and all that stb can count
 
-// What limn needs to know about a JPEG besides its pixels.
-struct JpegFacts {
-    int components = 3, orientation = 1;
-};
+using Bytes = std::span<const std::uint8_t>;
 
-// Reads numbers of either byte order, and 0 beyond the end.
-struct ExifReader {
-    const std::uint8_t* data;
-    std::size_t size;
-    bool little;
-    std::uint32_t u16(std::size_t at) const {
-        if (at + 2 > size) return 0;
-        return little ? data[at] | data[at + 1] << 8 : data[at] << 8 | data[at + 1];
-    }
-    std::uint32_t u32(std::size_t at) const { return little ? u16(at) | u16(at + 2) << 16 : u16(at) << 16 | u16(at + 2); }
-};
-
-// The tag 0x0112 of the first directory of a TIFF block (EXIF 2.32, 4.6.4); 1 (upright) if there is none.
-int exif_orientation(const std::uint8_t* tiff, std::size_t size) {
-    if (size < 8 || (std::memcmp(tiff, "II", 2) != 0 && std::memcmp(tiff, "MM", 2) != 0)) return 1;
-    const ExifReader exif{tiff, size, tiff[0] == 'I'};
-    const std::size_t directory = exif.u32(4), entries = exif.u16(directory);
-    for (std::size_t i = 0; i < entries; i++) {
-        const std::size_t entry = directory + 2 + 12 * i;
-        if (entry + 12 > size) break;
-        if (exif.u16(entry) == 0x0112) {
-            const int value = int(exif.u16(entry + 8));
-            return value >= 1 && value <= 8 ? value : 1;
-        }
-    }
-    return 1;
+bool starts_with(Bytes bytes, std::string_view magic, std::size_t at = 0) {
+    return bytes.size() >= at + magic.size() && std::memcmp(bytes.data() + at, magic.data(), magic.size()) == 0;
 }
 
-JpegFacts jpeg_facts(const std::uint8_t* data, std::size_t size) {
-    JpegFacts facts;
-    for (std::size_t at = 2; at + 4 <= size && data[at] == 0xff;) {
-        const int marker = data[at + 1];
-        if (marker == 0xff) {                              // fill byte
-            at++;
-            continue;
-        }
-        if (marker == 0xda || marker == 0xd9) break;       // the compressed pixels begin
-        const std::size_t length = std::size_t(data[at + 2]) << 8 | data[at + 3];
-        if (length < 2 || at + 2 + length > size) break;
-        const std::uint8_t* body = data + at + 4;
-        if (marker == 0xe1 && length >= 8 && std::memcmp(body, "Exif\0\0", 6) == 0) facts.orientation = exif_orientation(body + 6, length - 8);
-        const bool frame = marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
-        if (frame && length >= 8) facts.components = body[5];
-        at += 2 + length;
-    }
-    return facts;
+bool is_jpeg(Bytes bytes) { return starts_with(bytes, "\xff\xd8\xff"); }
+bool is_bmp(Bytes bytes) { return starts_with(bytes, "BM"); }
+
+bool is_text(Bytes bytes) {
+    return std::ranges::all_of(bytes.first(std::min<std::size_t>(bytes.size(), 64)),
+                               [](std::uint8_t b) { return (b >= ' ' && b != 0x7f) || b == '\t' || b == '\n' || b == '\r'; });
 }
 
-// stb decodes what there is of a JPEG and leaves the rest grey; a whole one holds the end marker after its pixels.
-bool jpeg_ends(const std::uint8_t* data, std::size_t size) {
-    for (std::size_t at = size; at-- > 1;)
-        if (data[at - 1] == 0xff && data[at] == 0xd9) return true;
-    return false;
+// For the message about a file that stb refuses.
+std::string_view kind_of(Bytes bytes) {
+    using namespace std::string_view_literals;
+    if (is_jpeg(bytes)) return "a JPEG that is damaged, cut short or of a rare kind";
+    if (starts_with(bytes, "\x89PNG")) return "a PNG that is damaged, cut short or of a rare kind";
+    if (is_bmp(bytes)) return "a BMP that is damaged, cut short or of a rare kind";
+    if (starts_with(bytes, "GIF8")) return "a GIF";
+    if (starts_with(bytes, "RIFF") && starts_with(bytes, "WEBP", 8)) return "a WebP";
+    if (starts_with(bytes, "II*\0"sv) || starts_with(bytes, "MM\0*"sv)) return "a TIFF";
+    if (starts_with(bytes, "ftyp", 4)) return "a HEIC, AVIF or video file";
+    if (starts_with(bytes, "\x89HDF")) return "an HDF5 file";
+    if (starts_with(bytes, "%PDF")) return "a PDF";
+    return is_text(bytes) ? "text" : "no image";
 }
 
-std::string kind_of(const std::uint8_t* data, std::size_t size) {
-    const auto starts = [&](const char* magic, std::size_t n, std::size_t at = 0) { return size >= at + n && std::memcmp(data + at, magic, n) == 0; };
-    if (starts("GIF8", 4)) return "a GIF";
-    if (starts("RIFF", 4) && starts("WEBP", 4, 8)) return "a WebP";
-    if (starts("II*\0", 4) || starts("MM\0*", 4)) return "a TIFF";
-    if (starts("ftyp", 4, 4)) return "a HEIC, AVIF or video file";
-    if (starts("\x89HDF", 4)) return "an HDF5 file";
-    if (starts("%PDF", 4)) return "a PDF";
-    return "no image";
+// stb reads black where a BMP has ended; a whole one has its rows, each of a multiple of 4 bytes, where its header says.
+bool bmp_is_whole(Bytes bmp, std::int64_t width, std::int64_t height) {
+    const auto number = [&](std::size_t at, std::size_t count) {
+        std::int64_t value = 0;
+        for (std::size_t i = count; i-- > 0;) value = value << 8 | (at + i < bmp.size() ? bmp[at + i] : 0);
+        return value;
+    };
+    constexpr std::int64_t os2_header = 12;
+    const std::int64_t pixels_at = number(10, 4), bits = number(14, 4) == os2_header ? number(24, 2) : number(28, 2);
+    return pixels_at + (width * bits + 31) / 32 * 4 * height <= std::int64_t(bmp.size());
 }
 
 // The eight orientations: rows and columns of the upright image in terms of the stored one.
@@ -126,27 +100,28 @@ Image upright(Image stored, int orientation) {
 
 }  // namespace
 
-Image decode_image(const std::vector<std::byte>& bytes, const std::string& name) {
-    LIMN_CHECK(!bytes.empty(), "{}: the file is empty", name);
-    const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
+Image decode_image(const std::vector<std::byte>& file, const std::string& name) {
+    LIMN_CHECK(!file.empty(), "{}: is empty: a PNG, JPEG or BMP was expected", name);
+    LIMN_CHECK(file.size() <= largest_file, "{}: {} bytes, more than the {} read here", name, file.size(), largest_file);
+    const Bytes bytes(reinterpret_cast<const std::uint8_t*>(file.data()), file.size());
+    const JpegFacts jpeg = is_jpeg(bytes) ? read_jpeg_facts(bytes) : JpegFacts{.complete = true};
+    LIMN_CHECK(jpeg.components != 4, "{}: is a CMYK JPEG: convert it to RGB", name);
+
     const int size = int(bytes.size());
     int width = 0, height = 0, channels = 0;
-    LIMN_CHECK(stbi_info_from_memory(data, size, &width, &height, &channels), "{}: is {}, not a photo limn can read: convert it to JPEG or PNG", name, kind_of(data, bytes.size()));
-    LIMN_CHECK(width <= longest_side && height <= longest_side, "{}: is {}x{} pixels; at most {} on a side are read: make it smaller", name, width, height, longest_side);
-    LIMN_CHECK(width >= 2 && height >= 2, "{}: is {}x{} pixels: too small to explain", name, width, height);
-    JpegFacts facts;
-    if (data[0] == 0xff && data[1] == 0xd8) {
-        facts = jpeg_facts(data, bytes.size());
-        LIMN_CHECK(facts.components != 4, "{}: is a CMYK JPEG: convert it to RGB", name);
-        LIMN_CHECK(jpeg_ends(data, bytes.size()), "{}: is damaged or cut short (a JPEG without its end)", name);
-    }
-    const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(stbi_load_from_memory(data, size, &width, &height, &channels, 3), stbi_image_free);
-    LIMN_CHECK(pixels, "{}: is damaged or cut short ({})", name, stbi_failure_reason() ? stbi_failure_reason() : "no reason given");
-    Image image{height, width, {pixels.get(), pixels.get() + std::size_t(width) * std::size_t(height) * 3}};
-    return upright(std::move(image), facts.orientation);
+    const bool known = stbi_info_from_memory(bytes.data(), size, &width, &height, &channels);
+    LIMN_CHECK(known, "{}: is {}, not a photo limn can read: convert it to PNG or JPEG", name, kind_of(bytes));
+    const std::int64_t w = width, h = std::abs(std::int64_t{height});   // a BMP's height is negative where its first row is the top
+    LIMN_CHECK(w >= 2 && h >= 2, "{}: is {}x{} pixels: too small to explain, 2x2 is the least", name, w, h);
+    LIMN_CHECK(w <= longest_side && h <= longest_side, "{}: is {}x{} pixels; at most {} on a side are read: make it smaller", name, w, h, longest_side);
+    LIMN_CHECK(jpeg.complete && (!is_bmp(bytes) || bmp_is_whole(bytes, w, h)), "{}: is damaged or cut short: its end is missing", name);
+
+    const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(stbi_load_from_memory(bytes.data(), size, &width, &height, &channels, 3), stbi_image_free);
+    LIMN_CHECK(pixels, "{}: is damaged or cut short ({})", name, stbi_failure_reason());
+    return upright({h, w, {pixels.get(), pixels.get() + w * h * 3}}, jpeg.orientation);
 }
 
-Image read_image(const std::filesystem::path& path) { return decode_image(read_file(path, std::size_t(1) << 30), path.string()); }
+Image read_image(const std::filesystem::path& path) { return decode_image(read_file(path, largest_file), path.string()); }
 
 std::vector<std::byte> encode_png(const Image& image) {
     std::vector<std::byte> bytes;
@@ -155,6 +130,7 @@ std::vector<std::byte> encode_png(const Image& image) {
         const auto* begin = static_cast<const std::byte*>(data);
         out.insert(out.end(), begin, begin + size);
     };
+    LIMN_CHECK(image.height >= 1 && image.width >= 1 && Index(image.rgb.size()) == image.height * image.width * 3, "a picture of {}x{} pixels holds {} bytes, not 3 a pixel", image.width, image.height, image.rgb.size());
     const int ok = stbi_write_png_to_func(append, &bytes, int(image.width), int(image.height), 3, image.rgb.data(), int(image.width * 3));
     LIMN_CHECK(ok && !bytes.empty(), "a picture of {}x{} pixels cannot be encoded", image.width, image.height);
     return bytes;
@@ -162,85 +138,19 @@ std::vector<std::byte> encode_png(const Image& image) {
 
 void write_png(const std::filesystem::path& path, const Image& image) { write_file(path, encode_png(image)); }
 
-namespace {
-
-// What one new pixel takes from the old ones along an axis.
-struct Weights {
-    Index first;
-    std::vector<double> factors;
-};
-
-std::vector<Weights> triangle(Index from, Index to) {
-    const double scale = double(from) / double(to), support = std::max(1.0, scale);
-    std::vector<Weights> all;
-    for (Index i = 0; i < to; i++) {
-        const double centre = (double(i) + 0.5) * scale;
-        const Index first = std::max<Index>(0, Index(centre - support + 0.5)), last = std::min(from, Index(centre + support + 0.5));
-        Weights w{first, {}};
-        double sum = 0;
-        for (Index j = first; j < last; j++) {
-            w.factors.push_back(std::max(0.0, 1 - std::abs((double(j) - centre + 0.5) / support)));
-            sum += w.factors.back();
-        }
-        for (double& f : w.factors) f /= sum;
-        all.push_back(std::move(w));
-    }
-    return all;
-}
-
-// The old pixel under the centre of each new one. The position is summed up, not multiplied, because Pillow does so: where
-// a centre falls on a border, the rounding decides, and one column can move a network's scores by a per cent.
-std::vector<Index> nearest(Index from, Index to) {
-    const double scale = double(from) / double(to);
-    double position = 0.5 * scale;
-    std::vector<Index> all;
-    for (Index i = 0; i < to; i++, position += scale) all.push_back(std::min(from - 1, Index(position)));
-    return all;
-}
-
-std::uint8_t rounded(double v) { return static_cast<std::uint8_t>(std::clamp(v + 0.5, 0.0, 255.0)); }
-
-}  // namespace
-
-Image resize(const Image& image, Index height, Index width, Resampling resampling) {
-    Image out{height, width, std::vector<std::uint8_t>(std::size_t(height * width * 3))};
-    if (resampling == Resampling::nearest) {
-        const std::vector<Index> rows = nearest(image.height, height), columns = nearest(image.width, width);
-        for (Index r = 0; r < height; r++)
-            for (Index c = 0; c < width; c++) std::copy_n(image.pixel(rows[std::size_t(r)], columns[std::size_t(c)]), 3, out.pixel(r, c));
-        return out;
-    }
-    // first along the rows, then along the columns, rounded to 8 bits in between
-    const std::vector<Weights> across = triangle(image.width, width), down = triangle(image.height, height);
-    Image wide{image.height, width, std::vector<std::uint8_t>(std::size_t(image.height * width * 3))};
-    for (Index r = 0; r < image.height; r++)
-        for (Index c = 0; c < width; c++)
-            for (int channel = 0; channel < 3; channel++) {
-                const Weights& w = across[std::size_t(c)];
-                double sum = 0;
-                for (std::size_t j = 0; j < w.factors.size(); j++) sum += w.factors[j] * image.pixel(r, w.first + Index(j))[channel];
-                wide.pixel(r, c)[channel] = rounded(sum);
-            }
-    for (Index r = 0; r < height; r++)
-        for (Index c = 0; c < width; c++)
-            for (int channel = 0; channel < 3; channel++) {
-                const Weights& w = down[std::size_t(r)];
-                double sum = 0;
-                for (std::size_t j = 0; j < w.factors.size(); j++) sum += w.factors[j] * wide.pixel(w.first + Index(j), c)[channel];
-                out.pixel(r, c)[channel] = rounded(sum);
-            }
-    return out;
-}
-
 Tensor to_tensor(const Image& image, int channels) {
-    Tensor t({image.height, image.width, channels});
-    for (Index i = 0; i < image.height * image.width; i++) {
-        const std::uint8_t* p = image.rgb.data() + i * 3;
-        if (channels == 1) t.data()[i] = float((p[0] * 19595 + p[1] * 38470 + p[2] * 7471 + 0x8000) >> 16);
-        else
-            for (int c = 0; c < 3; c++) t.data()[i * 3 + c] = float(p[c]);
+    LIMN_CHECK(channels == 1 || channels == 3, "a photo has 1 or 3 channels, not {}", channels);
+    Tensor tensor({image.height, image.width, channels});
+    float* next = tensor.data();
+    if (channels == 3) {
+        std::copy(image.rgb.begin(), image.rgb.end(), next);
+        return tensor;
     }
-    return t;
+    for (std::size_t i = 0; i < image.rgb.size(); i += 3) {
+        const std::uint8_t* p = &image.rgb[i];
+        *next++ = float((p[0] * 19595 + p[1] * 38470 + p[2] * 7471 + 0x8000) >> 16);
+    }
+    return tensor;
 }
 
 }  // namespace limn

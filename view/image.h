@@ -1,11 +1,13 @@
-// Photos in and pictures out. The only file that knows stb.
+// Photos in and pictures out, in 8-bit RGB. image.cpp is the only file that knows stb.
 //
-// The way of a photo: read_image (file -> 8-bit RGB, upright) -> resize -> to_tensor (-> weights/preprocessing.h).
+// The way of a photo: read_image (file -> Image, upright) -> resize (resize.cpp) -> to_tensor. What a network expects of the
+// numbers (scale, order of the channels) is not known here: see weights/preprocess.h.
 #pragma once
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "engine/tensor.h"
@@ -20,19 +22,20 @@ struct Image {
 };
 
 // JPEG, PNG or BMP. Grey becomes RGB, alpha is dropped (as Keras's load_img does), JPEGs are turned upright as their EXIF
-// orientation says. Damaged files, CMYK JPEGs, images of one pixel and of more than 16384 a side are Errors.
+// orientation says (which load_img does not). Files that are damaged, cut short or of another kind, CMYK JPEGs, images one
+// pixel wide or high or over 16384 a side are Errors; sizes are looked at before any pixel is decoded.
 Image read_image(const std::filesystem::path& path);
-Image decode_image(const std::vector<std::byte>& bytes, const std::string& name);
+Image decode_image(const std::vector<std::byte>& bytes, const std::string& name);  // name: for the Error
 
 std::vector<std::byte> encode_png(const Image& image);
 void write_png(const std::filesystem::path& path, const Image& image);
 
-// nearest: the pixel under the centre of the new one, as Pillow's NEAREST and so Keras's load_img by default.
-// bilinear: Pillow's BILINEAR, a triangle that widens when the image shrinks (to within one grey level).
+// Equal to Pillow's to the bit. nearest: the pixel under the centre of the new one (Keras's load_img by default).
+// bilinear: a triangle that widens when the image shrinks, so that no pixel is left out.
 enum class Resampling { nearest, bilinear };
 Image resize(const Image& image, Index height, Index width, Resampling resampling);
 
-// (h,w,channels), 0 to 255; one channel is Pillow's grey (ITU-R 601: .299 R + .587 G + .114 B).
+// (h,w,channels), 0 to 255, of 3 channels or 1: Pillow's grey (ITU-R 601: .299 R + .587 G + .114 B).
 Tensor to_tensor(const Image& image, int channels);
 
 }  // namespace limn

@@ -292,7 +292,9 @@ void Hdf5Writer::group(const std::string& path) {
         const std::size_t end = std::min(path.find('/', at), path.size());
         part = path.substr(0, end);
         if (H5Lexists(file_, part.c_str(), H5P_DEFAULT) <= 0) {
-            const Handle g(H5Gcreate2(file_, part.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose);
+            const Handle creation(H5Pcreate(H5P_GROUP_CREATE), H5Pclose);
+            H5Pset_obj_track_times(creation, false);
+            const Handle g(H5Gcreate2(file_, part.c_str(), H5P_DEFAULT, creation, H5P_DEFAULT), H5Gclose);
             LIMN_CHECK(g.valid(), "{}: the group '{}' cannot be written", path_.string(), part);
         }
         at = end + 1;
@@ -303,7 +305,9 @@ void Hdf5Writer::dataset(const std::string& path, const Tensor& values) {
     group(path.substr(0, std::max<std::size_t>(1, path.rfind('/'))));
     std::vector<hsize_t> sizes(values.shape().begin(), values.shape().end());
     const Handle space(sizes.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(int(sizes.size()), sizes.data(), nullptr), H5Sclose);
-    const hid_t d = H5Dcreate2(file_, path.c_str(), H5T_IEEE_F32LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    const Handle creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+    H5Pset_obj_track_times(creation, false);               // the same numbers give the same file
+    const hid_t d = H5Dcreate2(file_, path.c_str(), H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
     const bool written = d >= 0 && H5Dwrite(d, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0;
     const bool closed = d >= 0 && H5Dclose(d) >= 0;        // small arrays reach the disk only here
     LIMN_CHECK(written && closed, "{}: '{}' cannot be written: {}", path_.string(), path, std::strerror(errno));

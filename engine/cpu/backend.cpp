@@ -110,11 +110,12 @@ void CpuBackend::binary(Binary op, const Tensor& a, const Tensor& b, Tensor& y) 
     ReferenceBackend::binary(op, a, b, y);
 }
 
-void CpuBackend::scale_shift(const Tensor& x, const Tensor& scale, const Tensor& shift, Tensor& y) const {
+void CpuBackend::affine(const Tensor& x, const Tensor& mean, const Tensor& scale, const Tensor& shift, Tensor& y) const {
     const Index C = scale.size(), rows = std::max<Index>(1, grain / C);
+    const std::vector<float> zeros(std::size_t(C), 0.0f);
+    const float *m = mean.empty() ? zeros.data() : mean.data(), *b = shift.empty() ? zeros.data() : shift.data();
     parallel_ranges(x.size() / C, rows, [&](Index begin, Index end) {
-        for (Index i = begin; i < end; i++)
-            kernels_.scale_shift(x.data() + i * C, scale.data(), shift.empty() ? nullptr : shift.data(), C, y.data() + i * C);
+        for (Index i = begin; i < end; i++) kernels_.affine(x.data() + i * C, m, scale.data(), b, C, y.data() + i * C);
     });
 }
 

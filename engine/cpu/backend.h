@@ -18,7 +18,7 @@ public:
     void unary(const UnaryFn&, const Tensor& x, Tensor& y) const override;
     void unary_grad(const UnaryFn&, ReluRule, const Tensor& x, const Tensor& y, const Tensor& dy, Tensor& dx) const override;
     void binary(Binary, const Tensor& a, const Tensor& b, Tensor& y) const override;
-    void scale_shift(const Tensor& x, const Tensor& scale, const Tensor& shift, Tensor& y) const override;
+    void affine(const Tensor& x, const Tensor& mean, const Tensor& scale, const Tensor& shift, Tensor& y) const override;
     void reduce(Reduction, const Tensor& x, Tensor& y) const override;
     void copy_box(const Tensor& x, const Shape& from, const Shape& box, Tensor& y, const Shape& to) const override;
 

@@ -39,7 +39,7 @@ struct Kernels {
     void (*subtract)(const float* a, const float* b, Index size, float* y);
     void (*multiply)(const float* a, const float* b, Index size, float* y);
     void (*scale)(const float* x, float factor, Index size, float* y);
-    void (*scale_shift)(const float* x, const float* scale, const float* shift, Index size, float* y);  // shift may be null
+    void (*affine)(const float* x, const float* mean, const float* scale, const float* shift, Index size, float* y);
     void (*maximum)(const float* const* x, Index count, Index size, float* y);   // of `count` rows; a NaN wins
     void (*sum)(const float* const* x, Index count, Index size, float factor, float* y);
 };

@@ -119,12 +119,12 @@ void ReferenceBackend::binary(Binary op, const Tensor& a, const Tensor& b, Tenso
     with_type(y.dtype(), [&](auto zero) { reference::binary<decltype(zero)>(op, a, b, y); });
 }
 
-void ReferenceBackend::scale_shift(const Tensor& x, const Tensor& scale, const Tensor& shift, Tensor& y) const {
+void ReferenceBackend::affine(const Tensor& x, const Tensor& mean, const Tensor& scale, const Tensor& shift, Tensor& y) const {
     with_type(x.dtype(), [&](auto zero) {
         using T = decltype(zero);
         const Index C = scale.size();
         for (Index i = 0; i < x.size(); i++)
-            y.data<T>()[i] = x.data<T>()[i] * scale.data<T>()[i % C] + (shift.empty() ? T(0) : shift.data<T>()[i % C]);
+            y.data<T>()[i] = (x.data<T>()[i] - (mean.empty() ? T(0) : mean.data<T>()[i % C])) * scale.data<T>()[i % C] + (shift.empty() ? T(0) : shift.data<T>()[i % C]);
     });
 }
 

@@ -181,9 +181,12 @@ TEST_CASE("element-wise verbs, reductions and moves agree with their definition"
                 CHECK(same_bits(y, expected));
             }
         }
-        backend.scale_shift(x, channel, random_tensor({11}, 6), y);
-        reference_backend().scale_shift(x, channel, random_tensor({11}, 6), expected);
-        CHECK(relative_error(y, expected) <= 1e-6);
+        for (const Tensor& mean : {random_tensor({11}, 7), Tensor()})
+            for (const Tensor& shift : {random_tensor({11}, 6), Tensor()}) {
+                backend.affine(x, mean, channel, shift, y);
+                reference_backend().affine(x, mean, channel, shift, expected);
+                CHECK(relative_error(y, expected) <= 1e-6);
+            }
         for (Reduction op : {Reduction::sum, Reduction::mean, Reduction::maximum}) {
             Tensor plane({2, 1, 1, 11}), expected_plane({2, 1, 1, 11});
             backend.reduce(op, x, plane);

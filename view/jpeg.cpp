@@ -1,0 +1,83 @@
+#include "view/jpeg.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <string_view>
+
+namespace limn {
+
+namespace {
+
+using Bytes = std::span<const std::uint8_t>;
+
+bool starts_with(Bytes bytes, std::string_view text) {
+    return bytes.size() >= text.size() &&
+           std::equal(text.begin(), text.end(), bytes.begin(), [](char a, std::uint8_t b) { return static_cast<std::uint8_t>(a) == b; });
+}
+
+// Numbers of either byte order; 0 beyond the end.
+struct TiffReader {
+    Bytes bytes;
+    bool little;
+    std::uint32_t u16(std::size_t at) const {
+        if (bytes.size() < 2 || at > bytes.size() - 2) return 0;
+        const std::uint32_t a = bytes[at], b = bytes[at + 1];
+        return little ? b << 8 | a : a << 8 | b;
+    }
+    std::uint32_t u32(std::size_t at) const { return little ? u16(at + 2) << 16 | u16(at) : u16(at) << 16 | u16(at + 2); }
+};
+
+// Where the next marker's second byte stands, or the end. FF00 is a pixel byte, FF01 and FFD0-D7 stand among pixels,
+// FFFF is filling; anything else before a marker is skipped, as libjpeg does.
+std::size_t next_marker(Bytes jpeg, std::size_t at) {
+    for (at++; at < jpeg.size(); at++) {
+        const std::uint8_t code = jpeg[at];
+        if (jpeg[at - 1] == 0xff && code > 0x01 && code != 0xff && (code < 0xd0 || code > 0xd7)) return at;
+    }
+    return jpeg.size();
+}
+
+}  // namespace
+
+// EXIF 2.32, 4.5 and 4.6: byte order, 42, where the first directory is; it holds entries of (tag, type, count, value).
+int exif_orientation(Bytes tiff) {
+    constexpr std::uint32_t orientation_tag = 0x0112, short_type = 3, entry_size = 12;
+    if (!starts_with(tiff, "II") && !starts_with(tiff, "MM")) return 1;
+    const TiffReader exif{tiff, tiff[0] == 'I'};
+    if (exif.u16(2) != 42) return 1;
+    const std::size_t directory = exif.u32(4), entries = exif.u16(directory);
+    for (std::size_t i = 0; i < entries; i++) {
+        const std::size_t entry = directory + 2 + entry_size * i;
+        if (exif.u16(entry) != orientation_tag) continue;
+        const std::uint32_t value = exif.u16(entry + 8);
+        const bool valid = exif.u16(entry + 2) == short_type && exif.u32(entry + 4) == 1 && value >= 1 && value <= 8;
+        return valid ? static_cast<int>(value) : 1;
+    }
+    return 1;
+}
+
+JpegFacts read_jpeg_facts(Bytes jpeg) {
+    constexpr std::uint8_t end_of_image = 0xd9, start_of_scan = 0xda, app1 = 0xe1;
+    constexpr std::string_view exif_name("Exif\0\0", 6);
+    JpegFacts facts;
+    bool scanned = false;
+    for (std::size_t at = next_marker(jpeg, 2); at < jpeg.size(); at = next_marker(jpeg, at)) {
+        const std::uint8_t marker = jpeg[at++];
+        if (marker == end_of_image) {
+            facts.complete = scanned;
+            break;
+        }
+        if (jpeg.size() - at < 2) break;
+        const std::size_t length = std::size_t(jpeg[at]) << 8 | jpeg[at + 1];
+        if (length < 2 || length > jpeg.size() - at) break;
+        const Bytes body = jpeg.subspan(at + 2, length - 2);
+        const bool frame = marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
+        if (frame && body.size() >= 6) facts.components = body[5];
+        if (marker == app1 && starts_with(body, exif_name)) facts.orientation = exif_orientation(body.subspan(exif_name.size()));
+        scanned = scanned || marker == start_of_scan;
+        at += length;
+    }
+    return facts;
+}
+
+}  // namespace limn
