@@ -8,42 +8,60 @@
 
 namespace limn {
 
-using Rgb = std::array<std::uint8_t, 3>;
+namespace {
 
-static constexpr std::pair<Colormap, std::string_view> names[] = {
-    {Colormap::jet, "jet"}, {Colormap::viridis, "viridis"}, {Colormap::inferno, "inferno"}, {Colormap::grey, "grey"}, {Colormap::diverging, "diverging"}};
+struct Named {
+    Colormap map;
+    std::string_view name;
+};
+constexpr Named colormaps[] = {{Colormap::jet, "jet"}, {Colormap::viridis, "viridis"}, {Colormap::inferno, "inferno"},
+                               {Colormap::grey, "grey"}, {Colormap::diverging, "diverging"}};
 
-Colormap colormap_from_name(std::string_view wanted) {
-    for (const auto& [map, name] : names)
-        if (name == wanted) return map;
-    fail("colormap '{}' is not known; jet, viridis, inferno, grey and diverging are", wanted);
-}
+// Every 17th of matplotlib's 256 colours.
+constexpr Rgb viridis[] = {{68, 1, 84},    {72, 26, 108},  {71, 47, 125},  {65, 68, 135},  {57, 86, 140},   {49, 104, 142},  {42, 120, 142},  {35, 136, 142},
+                           {31, 152, 139}, {34, 168, 132}, {53, 183, 121}, {84, 197, 104}, {122, 209, 81},  {165, 219, 54},  {210, 226, 27},  {253, 231, 37}};
+constexpr Rgb inferno[] = {{0, 0, 4},      {12, 8, 38},    {36, 12, 79},   {66, 10, 104},  {93, 18, 110},   {120, 28, 109},  {147, 38, 103},  {174, 48, 92},
+                           {199, 62, 76},  {221, 81, 58},  {237, 105, 37}, {248, 133, 15}, {252, 165, 10},  {250, 198, 45},  {242, 230, 97},  {252, 255, 164}};
+constexpr Rgb diverging[] = {{33, 60, 178}, {255, 255, 255}, {178, 24, 43}};
+constexpr Rgb grey[] = {{0, 0, 0}, {255, 255, 255}};
 
-// Nine colours at 0, 1/8, ... 1; between them a straight line.
-static Rgb between(std::span<const Rgb> colours, float v) {
+// The colours at equal distances from 0 to 1, and straight lines between them.
+Rgb between(std::span<const Rgb> colours, float v) {
     const float at = v * float(colours.size() - 1);
     const std::size_t low = std::min(colours.size() - 2, std::size_t(at));
     Rgb out{};
-    for (std::size_t c = 0; c < 3; c++) out[c] = std::uint8_t(std::lround(float(colours[low][c]) + (at - float(low)) * (float(colours[low + 1][c]) - float(colours[low][c]))));
+    for (std::size_t c = 0; c < 3; c++) out[c] = std::uint8_t(std::lround(std::lerp(float(colours[low][c]), float(colours[low + 1][c]), at - float(low))));
     return out;
 }
 
-Rgb color(Colormap map, float value) {
-    static constexpr Rgb viridis[] = {{68, 1, 84}, {71, 44, 122}, {59, 81, 139}, {44, 113, 142}, {33, 144, 141}, {39, 173, 129}, {92, 200, 99}, {170, 220, 50}, {253, 231, 37}};
-    static constexpr Rgb inferno[] = {{0, 0, 4}, {31, 12, 72}, {85, 15, 109}, {136, 34, 106}, {186, 54, 85}, {227, 89, 51}, {249, 140, 10}, {249, 201, 50}, {252, 255, 164}};
-    static constexpr Rgb diverging[] = {{33, 60, 178}, {255, 255, 255}, {178, 24, 43}};
-    const float v = value > 0 ? std::min(value, 1.0f) : 0;
+// OpenCV's 256 steps: each channel rises and falls by 4 levels a step. Only the last step with any blue breaks the rule.
+Rgb jet(int step) {
+    const auto level = [](int rising, int falling) { return std::uint8_t(std::clamp(std::min(rising, falling), 0, 255)); };
+    const std::uint8_t blue = step == 159 ? 1 : level(4 * step + 128, 638 - 4 * step);
+    return {level(4 * step - 382, 1148 - 4 * step), level(4 * step - 128, 892 - 4 * step), blue};
+}
+
+}  // namespace
+
+Colormap colormap_from_name(std::string_view wanted) {
+    std::string known;
+    for (const auto& [map, name] : colormaps) {
+        if (name == wanted) return map;
+        known += (known.empty() ? "" : ", ") + std::string(name);
+    }
+    fail("colormap '{}' is not known: choose one of {}", wanted, known);
+}
+
+Rgb color(Colormap map, float value01) {
+    const float v = value01 > 0 ? std::min(value01, 1.0f) : 0;
     switch (map) {
         case Colormap::viridis: return between(viridis, v);
         case Colormap::inferno: return between(inferno, v);
+        case Colormap::grey: return between(grey, v);
         case Colormap::diverging: return between(diverging, v);
-        case Colormap::grey: return {std::uint8_t(v * 255), std::uint8_t(v * 255), std::uint8_t(v * 255)};
         case Colormap::jet: break;
     }
-    // OpenCV's 256 steps (but for one blue at step 159, 1 there, 2 here): each channel rises and falls by 4 levels a step.
-    const int i = int(v * 255);
-    const auto level = [](int rising, int falling) { return std::uint8_t(std::clamp(std::min(rising, falling), 0, 255)); };
-    return {level(4 * i - 382, 1148 - 4 * i), level(4 * i - 128, 892 - 4 * i), level(4 * i + 128, 638 - 4 * i)};
+    return jet(int(v * 255));
 }
 
 }  // namespace limn

@@ -7,11 +7,13 @@
 
 namespace limn {
 
-// jet as OpenCV's COLORMAP_JET; viridis and inferno as matplotlib's, from nine of their colours; diverging: blue, white
-// at 0.5, red.
+using Rgb = std::array<std::uint8_t, 3>;
+
+// jet: OpenCV's COLORMAP_JET at the step uint8(255 * value), exactly. viridis and inferno: matplotlib's, to within 7 of
+// 255 levels (on average half a level). diverging: blue, white at 0.5, red.
 enum class Colormap { jet, viridis, inferno, grey, diverging };
 Colormap colormap_from_name(std::string_view name);        // an Error lists the names
 
-std::array<std::uint8_t, 3> color(Colormap map, float value);  // values outside 0..1 are clamped, NaN counts as 0
+Rgb color(Colormap map, float value01);                    // values outside 0..1 are clamped, NaN counts as 0
 
 }  // namespace limn

@@ -1,7 +1,7 @@
 // Photos in and pictures out, in 8-bit RGB. image.cpp is the only file that knows stb.
 //
 // The way of a photo: read_image (file -> Image, upright) -> resize (resize.cpp) -> to_tensor. What a network expects of the
-// numbers (scale, order of the channels) is not known here: see weights/preprocess.h.
+// numbers (scale, order of the channels) is not known here: see weights/preprocessing.h.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +30,8 @@ Image decode_image(const std::vector<std::byte>& bytes, const std::string& name)
 std::vector<std::byte> encode_png(const Image& image);
 void write_png(const std::filesystem::path& path, const Image& image);
 
-// Equal to Pillow's to the bit. nearest: the pixel under the centre of the new one (Keras's load_img by default).
+// Equal to Pillow's to the bit (for bilinear: up to Pillow 12; 13 takes the columns before the rows where the height loses over
+// twice as many pixels as the width, which moves some values by one level). nearest: the pixel under the centre of the new one (Keras's load_img by default).
 // bilinear: a triangle that widens when the image shrinks, so that no pixel is left out.
 enum class Resampling { nearest, bilinear };
 Image resize(const Image& image, Index height, Index width, Resampling resampling);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <numeric>
 #include <string_view>
 
 namespace limn {
@@ -37,6 +38,19 @@ std::size_t next_marker(Bytes jpeg, std::size_t at) {
     return jpeg.size();
 }
 
+// Huffman tables: a name, how many codes there are of 1 to 16 bits, their values. stb 2.27 writes past its array of 256
+// codes where there are more.
+bool huffman_tables_are_sound(Bytes body) {
+    constexpr std::size_t header = 17, most_codes = 256;
+    while (!body.empty()) {
+        if (body.size() < header) return false;
+        const std::size_t codes = std::accumulate(body.begin() + 1, body.begin() + header, std::size_t{0});
+        if (codes > most_codes || body.size() < header + codes) return false;
+        body = body.subspan(header + codes);
+    }
+    return true;
+}
+
 }  // namespace
 
 // EXIF 2.32, 4.5 and 4.6: byte order, 42, where the first directory is; it holds entries of (tag, type, count, value).
@@ -57,7 +71,7 @@ int exif_orientation(Bytes tiff) {
 }
 
 JpegFacts read_jpeg_facts(Bytes jpeg) {
-    constexpr std::uint8_t end_of_image = 0xd9, start_of_scan = 0xda, app1 = 0xe1;
+    constexpr std::uint8_t end_of_image = 0xd9, start_of_scan = 0xda, huffman = 0xc4, app1 = 0xe1;
     constexpr std::string_view exif_name("Exif\0\0", 6);
     JpegFacts facts;
     bool scanned = false;
@@ -71,7 +85,8 @@ JpegFacts read_jpeg_facts(Bytes jpeg) {
         const std::size_t length = std::size_t(jpeg[at]) << 8 | jpeg[at + 1];
         if (length < 2 || length > jpeg.size() - at) break;
         const Bytes body = jpeg.subspan(at + 2, length - 2);
-        const bool frame = marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
+        if (marker == huffman && !huffman_tables_are_sound(body)) break;
+        const bool frame = marker >= 0xc0 && marker <= 0xcf && marker != huffman && marker != 0xc8 && marker != 0xcc;
         if (frame && body.size() >= 6) facts.components = body[5];
         if (marker == app1 && starts_with(body, exif_name)) facts.orientation = exif_orientation(body.subspan(exif_name.size()));
         scanned = scanned || marker == start_of_scan;

@@ -1,5 +1,6 @@
 // What a JPEG's segments say besides its pixels: how many colour components, which side is up, whether it is whole.
-// Never decodes pixels (image.cpp does), never trusts a length: what lies beyond the end is not read.
+// Never decodes pixels (image.cpp does), never trusts a length: what lies beyond the end is not read. It runs before stb, which
+// does trust some of them.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,7 @@ namespace limn {
 struct JpegFacts {
     int components = 0;                                    // 1 grey, 3 colour, 4 CMYK; 0: no frame header was found
     int orientation = 1;                                   // EXIF's 1 to 8; 1 (upright) where EXIF is missing or damaged
-    bool complete = false;                                 // pixels and, after them, the end marker
+    bool complete = false;                                 // sound segments, pixels and, after them, the end marker
 };
 
 JpegFacts read_jpeg_facts(std::span<const std::uint8_t> jpeg);

@@ -6,17 +6,18 @@
 
 namespace limn {
 
-// article: photo + alpha * colour, clipped, and no colour where heat < threshold.  blend: (1 - alpha) * photo + alpha * colour.
+// article: photo + alpha * colour, clipped, and no colour where heat < threshold.
+// blend: (1 - alpha) * photo + alpha * colour everywhere; there is no threshold.
 struct OverlayStyle {
     enum class Mode { article, blend };
     Mode mode = Mode::article;
     Colormap colormap = Colormap::jet;
     float threshold = 0.2f, alpha = 0.5f;
 };
-// heat: (h,w) of the photo's size, 0 to 1
+// heat: (h,w) of the photo's size, 0 to 1; NaN counts as 0
 Image overlay(const Image& photo, const Tensor& heat, const OverlayStyle& style);
 
 // A frame of two pixels around the box (bottom and right excluded), clipped to the image.
-void draw_box(Image& image, Index top, Index left, Index bottom, Index right, std::array<std::uint8_t, 3> rgb);
+void draw_box(Image& image, Index top, Index left, Index bottom, Index right, Rgb colour);
 
 }  // namespace limn

@@ -30,14 +30,16 @@ ProgressBar::ProgressBar(std::uint64_t total, std::string label, std::FILE* stre
 
 void ProgressBar::update(std::uint64_t done) {
     const std::int64_t now = now_ns();
-    if (!total_ || (now - drawn_ns_ < 100'000'000 && done < total_)) return;
+    if (!total_ || now - drawn_ns_ < 100'000'000) return;
     drawn_ns_ = now;
     shown_ = true;
+    constexpr int bar_width = 30;
     const double share = std::min(1.0, double(done) / double(total_)), seconds = double(now - start_ns_) / 1e9;
-    const int filled = int(share * 30);
-    const double left = share > 0 ? seconds / share - seconds : 0;
-    fmt::print(stream_, "\r{} [{}{}] {}/{}  {:.1f}/s  {:.0f} s left\x1b[K", label_, std::string(std::size_t(filled), '#'), std::string(std::size_t(30 - filled), '.'), done, total_,
-               seconds > 0 ? double(done) / seconds : 0, left);
+    const int filled = int(share * bar_width);
+    const auto left = std::int64_t(share > 0 ? seconds / share - seconds : 0);
+    fmt::print(stream_, "\r{} [{:#<{}}{:.<{}}] {}/{}  {:.1f}/s", label_, "", filled, "", bar_width - filled, done, total_, seconds > 0 ? double(done) / seconds : 0);
+    if (done > 0) fmt::print(stream_, "  {}:{:02} left", left / 60, left % 60);
+    fmt::print(stream_, "\x1b[K");
     std::fflush(stream_);
 }
 

@@ -9,15 +9,17 @@
 
 namespace limn {
 
-// Two pixels a character (an upper half block with 24-bit colours), at most `columns` wide, lines ended by a reset.
+// Two pixels a character (an upper half block with 24-bit colours), at most `columns` and never wider than the image; each
+// character stands for the average of what is under it; lines end with a reset.
 std::string terminal_picture(const Image& image, int columns);
 
-// A bar with count, rate and time left; silent unless `stream` is a terminal. total 0: silent, too.
+// A bar with count, rate and time left, drawn at most ten times a second; silent unless `stream` is a terminal, and for total 0.
 class ProgressBar {
 public:
     ProgressBar(std::uint64_t total, std::string label, std::FILE* stream);
     ~ProgressBar() { finish(); }
     ProgressBar(const ProgressBar&) = delete;
+    ProgressBar& operator=(const ProgressBar&) = delete;
     void update(std::uint64_t done);
     void finish();                                         // clears the line
 

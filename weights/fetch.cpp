@@ -2,7 +2,10 @@
 
 #include <curl/curl.h>
 #include <openssl/evp.h>
+#include <sys/file.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -99,6 +102,7 @@ std::pair<CURLcode, long> transfer(const std::string& url, Transfer& t, std::str
     curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "http,https,file");
     curl_easy_setopt(curl.get(), CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl.get(), CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(curl.get(), CURLOPT_MAXREDIRS, 10L);  // curl before 8.3 has no limit of its own
     curl_easy_setopt(curl.get(), CURLOPT_FAILONERROR, 1L);
     curl_easy_setopt(curl.get(), CURLOPT_CONNECTTIMEOUT, 30L);
     curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_LIMIT, 100L);
@@ -128,28 +132,42 @@ std::string address_of(const Published& weights, const FetchOptions& options) {
 }  // namespace
 
 fs::path fetch(const Published& weights, const FetchOptions& options) {
-    const fs::path final_path = cache_folder() / weights.file, part = final_path.string() + ".part";
+    const fs::path final_path = cached_file(weights), part = final_path.string() + ".part";
     std::error_code ignored;
-    if (fs::exists(final_path, ignored)) return final_path;
+    if (fs::exists(final_path, ignored)) {
+        LIMN_CHECK(fs::is_regular_file(final_path, ignored), "{}: is not a file, and in the way of the download: remove it", final_path.string());
+        return final_path;
+    }
     make_folder(final_path.parent_path());
     const std::string url = address_of(weights, options);
 
     for (bool again : {true, false}) {
-        const std::uint64_t had = fs::exists(part, ignored) ? fs::file_size(part, ignored) : 0;
         const File file(std::fopen(part.c_str(), "ab"));
         LIMN_CHECK(file, "{}: cannot be written: {}", part.string(), std::strerror(errno));
+        // A second download would go on writing into the file that the first one has already verified and named.
+        LIMN_CHECK(flock(fileno(file.get()), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK, "{}: another limn is fetching {}: wait until it is done",
+                   part.string(), weights.name);
+        if (fs::is_regular_file(final_path, ignored)) {    // the other one finished just before the lock
+            fs::remove(part, ignored);
+            return final_path;
+        }
+        std::fseek(file.get(), 0, SEEK_END);
+        const auto had = static_cast<std::uint64_t>(ftello(file.get()));
         Transfer t{file.get(), had, options};
         std::string message;
         const auto [code, status] = transfer(url, t, message);
         if (std::fflush(file.get()) != 0 && !t.write_error) t.write_error = errno;
         LIMN_CHECK(!t.write_error, "{}: cannot be written: {} (what is there is kept; a later `limn fetch {}` goes on from it)", part.string(), std::strerror(t.write_error), weights.name);
         // Nothing is left to resume (416), or the server cannot resume: what we have is whole, or has to start over.
-        const bool cannot_resume = had > 0 && (status == 416 || code == CURLE_RANGE_ERROR || code == CURLE_BAD_DOWNLOAD_RESUME || code == CURLE_FILE_COULDNT_READ_FILE);
+        const bool cannot_resume = had > 0 && (status == 416 || code == CURLE_RANGE_ERROR || code == CURLE_BAD_DOWNLOAD_RESUME);
         LIMN_CHECK(code == CURLE_OK || cannot_resume, "{} cannot be fetched from {}: {} (another address: limn fetch {} --mirror URL; or put the file into {} by hand)",
                    weights.name, url, message, weights.name, final_path.parent_path().string());
         const std::string found = md5_of(part);
         if (found == weights.md5) {
-            fs::rename(part, final_path);
+            std::error_code error;
+            if (fsync(fileno(file.get())) != 0) error.assign(errno, std::generic_category());
+            if (!error) fs::rename(part, final_path, error);
+            LIMN_CHECK(!error, "{}: cannot be written: {}", final_path.string(), error.message());
             return final_path;
         }
         fs::remove(part, ignored);

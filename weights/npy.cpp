@@ -55,10 +55,12 @@ Tensor read_npy(const std::filesystem::path& path) {
     const std::vector<std::byte> bytes = read_file(path, std::size_t(16) << 30);
     const auto byte = [&](std::size_t i) { return std::to_integer<std::size_t>(bytes[i]); };
     LIMN_CHECK(bytes.size() >= 12 && std::memcmp(bytes.data(), "\x93NUMPY", 6) == 0, "{}: is not a .npy file (numpy.save writes them)", file);
+    LIMN_CHECK(byte(6) >= 1 && byte(6) <= 3, "{}: is of .npy version {}, limn knows 1 to 3", file, byte(6));
     const bool old = byte(6) == 1;
     const std::size_t start = old ? 10 : 12, length = old ? byte(8) | byte(9) << 8 : byte(8) | byte(9) << 8 | byte(10) << 16 | byte(11) << 24;
     LIMN_CHECK(length <= bytes.size() - start, "{}: its .npy header is cut short", file);
-    const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + start, length);
+    std::string_view header(reinterpret_cast<const char*>(bytes.data()) + start, length);
+    header = header.substr(0, header.find('\n'));          // it is one line, and so are messages that quote it
 
     const std::string_view descr = after_key(header, "descr", file);
     LIMN_CHECK(descr.size() > 4 && descr[0] == '\'', "{}: its number type is a structure; float32 or int32 was expected", file);

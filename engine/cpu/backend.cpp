@@ -77,7 +77,8 @@ void CpuBackend::max_pool(const Window& window, const Tensor& x, Tensor& y, Argm
 
 void CpuBackend::average_pool(const Window& window, const Tensor& x, Tensor& y) const {
     for_each_window(window, x, y, [&](const float* const* pixels, Index count, Index out) {
-        kernels_.sum(pixels, count, x.shape()[3], 1 / float(count), y.data() + out);
+        const std::vector<float> shares(std::size_t(count), 1 / float(count));
+        kernels_.weighted_sum(pixels, shares.data(), count, x.shape()[3], y.data() + out);
     });
 }
 
@@ -129,6 +130,28 @@ void CpuBackend::reduce(Reduction op, const Tensor& x, Tensor& y) const {
         for (Index i = 0; i < pixels; i++)
             for (Index c = 0; c < C; c++) sum[std::size_t(c)] += double(x.data()[(n * pixels + i) * C + c]);
         for (Index c = 0; c < C; c++) y.data()[n * C + c] = float(sum[std::size_t(c)] / (op == Reduction::mean ? double(pixels) : 1));
+    });
+}
+
+void CpuBackend::softmax(const Tensor& x, Tensor& y) const {
+    const Index C = x.shape()[-1];
+    parallel_ranges(x.size() / C, std::max<Index>(1, 4096 / C), [&](Index begin, Index end) {
+        reference::softmax(end - begin, C, x.data() + begin * C, y.data() + begin * C);
+    });
+}
+
+void CpuBackend::resize(Interpolation mode, const Tensor& x, Tensor& y) const {
+    const Index h = x.shape()[1], w = x.shape()[2], C = x.shape()[3], p = y.shape()[1], q = y.shape()[2];
+    parallel_for(x.shape()[0] * p, [&](Index block) {
+        const reference::Blend v = reference::blend(mode, block % p, h, p);
+        const float* image = x.data() + block / p * h * w * C;
+        for (Index column = 0; column < q; column++) {
+            const reference::Blend u = reference::blend(mode, column, w, q);
+            const float* const corners[] = {image + (v.low * w + u.low) * C, image + (v.low * w + u.high) * C, image + (v.high * w + u.low) * C,
+                                            image + (v.high * w + u.high) * C};
+            const float weights[] = {float(v.a * u.a), float(v.a * u.b), float(v.b * u.a), float(v.b * u.b)};
+            kernels_.weighted_sum(corners, weights, mode == Interpolation::nearest ? 1 : 4, C, y.data() + (block * q + column) * C);
+        }
     });
 }
 

@@ -20,6 +20,8 @@ public:
     void binary(Binary, const Tensor& a, const Tensor& b, Tensor& y) const override;
     void affine(const Tensor& x, const Tensor& mean, const Tensor& scale, const Tensor& shift, Tensor& y) const override;
     void reduce(Reduction, const Tensor& x, Tensor& y) const override;
+    void softmax(const Tensor& x, Tensor& y) const override;
+    void resize(Interpolation, const Tensor& x, Tensor& y) const override;
     void copy_box(const Tensor& x, const Shape& from, const Shape& box, Tensor& y, const Shape& to) const override;
 
 private:

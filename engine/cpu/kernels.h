@@ -41,7 +41,7 @@ struct Kernels {
     void (*scale)(const float* x, float factor, Index size, float* y);
     void (*affine)(const float* x, const float* mean, const float* scale, const float* shift, Index size, float* y);
     void (*maximum)(const float* const* x, Index count, Index size, float* y);   // of `count` rows; a NaN wins
-    void (*sum)(const float* const* x, Index count, Index size, float factor, float* y);
+    void (*weighted_sum)(const float* const* x, const float* factors, Index count, Index size, float* y);    // of `count` rows
 };
 
 namespace baseline { extern const Kernels kernels; }

@@ -13,7 +13,7 @@ constexpr int LANES = 16, ROWS = 12;
 #include "engine/cpu/tiles.h"
 #include "engine/cpu/loops.h"
 
-const Kernels kernels = {"avx512", ROWS, COLUMNS, tile, depthwise, dense_rows, dots, relu, relu_grad, add, subtract, multiply, scale, affine, maximum, sum};
+const Kernels kernels = {"avx512", ROWS, COLUMNS, tile, depthwise, dense_rows, dots, relu, relu_grad, add, subtract, multiply, scale, affine, maximum, weighted_sum};
 
 }  // namespace limn::cpu::avx512
 

@@ -8,6 +8,6 @@ constexpr int LANES = 4, ROWS = 6;
 #include "engine/cpu/tiles.h"
 #include "engine/cpu/loops.h"
 
-const Kernels kernels = {"baseline", ROWS, COLUMNS, tile, depthwise, dense_rows, dots, relu, relu_grad, add, subtract, multiply, scale, affine, maximum, sum};
+const Kernels kernels = {"baseline", ROWS, COLUMNS, tile, depthwise, dense_rows, dots, relu, relu_grad, add, subtract, multiply, scale, affine, maximum, weighted_sum};
 
 }  // namespace limn::cpu::baseline

@@ -30,11 +30,11 @@ inline void maximum(const float* const* x, Index count, Index size, float* __res
         for (Index i = 0; i < size; i++) y[i] = row[i] <= y[i] || y[i] != y[i] ? y[i] : row[i];
     }
 }
-inline void sum(const float* const* x, Index count, Index size, float factor, float* __restrict y) {
+inline void weighted_sum(const float* const* x, const float* factors, Index count, Index size, float* __restrict y) {
     for (Index i = 0; i < size; i++) y[i] = 0;
     for (Index t = 0; t < count; t++) {
         const float* __restrict row = x[t];
-        for (Index i = 0; i < size; i++) y[i] += row[i];
+        const float factor = factors[t];
+        for (Index i = 0; i < size; i++) y[i] += factor * row[i];
     }
-    for (Index i = 0; i < size; i++) y[i] *= factor;
 }

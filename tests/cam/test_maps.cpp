@@ -7,6 +7,7 @@
 #include "layers/conv2d.h"
 #include "tests/support.h"
 #include "tests/support_models.h"
+#include "weights/architectures/architectures.h"
 #include "weights/model_file.h"
 
 using namespace limn;
@@ -149,6 +150,36 @@ TEST_CASE("a batch explains its images exactly as they are explained alone") {
         REQUIRE(alone[0].maps.size() == together[std::size_t(n)].maps.size());
         for (std::size_t i = 0; i < alone[0].maps.size(); i++) CHECK(same_bits(alone[0].maps[i].raw, together[std::size_t(n)].maps[i].raw));
     }
+}
+
+TEST_CASE("VGG16: thirteen convolutions in one backward walk, the same bits as thirteen walks of their own") {
+    Model model = build_vgg(16, false);
+    initialise(model, 4);
+    const std::vector<int> layers = convolutions(model);
+    REQUIRE(layers.size() == 13);
+    const Tensor images = random_tensor({2, 48, 32, 3}, 1);
+    const auto maps = [&](const std::vector<int>& watch) {
+        Tape tape(cpu_backend());
+        const auto values = model.forward(tape, {images}, watch);
+        const Var score = sum(tape, values[std::size_t(model.outputs[0])], {1, 2, 3});
+        std::vector<Var> wanted;
+        for (int layer : watch) wanted.push_back(values[std::size_t(layer)]);
+        const auto gradients = tape.gradients(score, Tensor::full(score.shape(), 1), wanted);
+        std::vector<Tensor> result;
+        for (std::size_t i = 0; i < watch.size(); i++) result.push_back(grad_cam(wanted[i].value, gradients[i]));
+        return result;
+    };
+    const std::vector<Tensor> together = maps(layers);
+    for (std::size_t i = 0; i < layers.size(); i++) CHECK(same_bits(maps({layers[i]})[0], together[i]));
+}
+
+TEST_CASE("watching the last convolution of VGG16 records pool, and nothing below") {
+    Model model = build_vgg(16, false);
+    initialise(model, 4);
+    Tape tape(cpu_backend());
+    const int last = model.find("block5_conv3");
+    model.forward(tape, {random_tensor({1, 32, 32, 3}, 1)}, {&last, 1});
+    CHECK(tape.recorded() == std::vector<std::string>{"watch", "max_pool"});
 }
 
 TEST_CASE("threads: maps are the same bits for 1 and 2 threads and on 20 repeats") {

@@ -193,6 +193,15 @@ TEST_CASE("element-wise verbs, reductions and moves agree with their definition"
             reference_backend().reduce(op, x, expected_plane);
             CHECK(relative_error(plane, expected_plane) <= 1e-6);
         }
+        for (Interpolation mode : {Interpolation::nearest, Interpolation::bilinear}) {
+            Tensor large({2, 11, 13, 11}), expected_large({2, 11, 13, 11});
+            backend.resize(mode, x, large);
+            reference_backend().resize(mode, x, expected_large);
+            CHECK(relative_error(large, expected_large) <= 1e-6);
+        }
+        backend.softmax(x, y);
+        reference_backend().softmax(x, expected);
+        CHECK(same_bits(y, expected));
         Tensor joined = Tensor::zeros({2, 9, 8, 11}), expected_joined = Tensor::zeros({2, 9, 8, 11});
         backend.copy_box(x, {0, 1, 0, 2}, {2, 4, 7, 9}, joined, {0, 3, 1, 0});
         reference_backend().copy_box(x, {0, 1, 0, 2}, {2, 4, 7, 9}, expected_joined, {0, 3, 1, 0});
