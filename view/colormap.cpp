@@ -18,10 +18,14 @@ constexpr Named colormaps[] = {{Colormap::jet, "jet"}, {Colormap::viridis, "viri
                                {Colormap::grey, "grey"}, {Colormap::diverging, "diverging"}};
 
 // Every 17th of matplotlib's 256 colours.
-constexpr Rgb viridis[] = {{68, 1, 84},    {72, 26, 108},  {71, 47, 125},  {65, 68, 135},  {57, 86, 140},   {49, 104, 142},  {42, 120, 142},  {35, 136, 142},
-                           {31, 152, 139}, {34, 168, 132}, {53, 183, 121}, {84, 197, 104}, {122, 209, 81},  {165, 219, 54},  {210, 226, 27},  {253, 231, 37}};
-constexpr Rgb inferno[] = {{0, 0, 4},      {12, 8, 38},    {36, 12, 79},   {66, 10, 104},  {93, 18, 110},   {120, 28, 109},  {147, 38, 103},  {174, 48, 92},
-                           {199, 62, 76},  {221, 81, 58},  {237, 105, 37}, {248, 133, 15}, {252, 165, 10},  {250, 198, 45},  {242, 230, 97},  {252, 255, 164}};
+constexpr Rgb viridis[] = {
+    {68, 1, 84}, {72, 26, 108}, {71, 47, 125}, {65, 68, 135}, {57, 86, 140}, {49, 104, 142},
+    {42, 120, 142}, {35, 136, 142}, {31, 152, 139}, {34, 168, 132}, {53, 183, 121}, {84, 197, 104},
+    {122, 209, 81}, {165, 219, 54}, {210, 226, 27}, {253, 231, 37}};
+constexpr Rgb inferno[] = {
+    {0, 0, 4}, {12, 8, 38}, {36, 12, 79}, {66, 10, 104}, {93, 18, 110}, {120, 28, 109},
+    {147, 38, 103}, {174, 48, 92}, {199, 62, 76}, {221, 81, 58}, {237, 105, 37}, {248, 133, 15},
+    {252, 165, 10}, {250, 198, 45}, {242, 230, 97}, {252, 255, 164}};
 constexpr Rgb diverging[] = {{33, 60, 178}, {255, 255, 255}, {178, 24, 43}};
 constexpr Rgb grey[] = {{0, 0, 0}, {255, 255, 255}};
 
@@ -30,7 +34,8 @@ Rgb between(std::span<const Rgb> colours, float v) {
     const float at = v * float(colours.size() - 1);
     const std::size_t low = std::min(colours.size() - 2, std::size_t(at));
     Rgb out{};
-    for (std::size_t c = 0; c < 3; c++) out[c] = std::uint8_t(std::lround(std::lerp(float(colours[low][c]), float(colours[low + 1][c]), at - float(low))));
+    for (std::size_t c = 0; c < 3; c++)
+        out[c] = std::uint8_t(std::lround(std::lerp(float(colours[low][c]), float(colours[low + 1][c]), at - float(low))));
     return out;
 }
 

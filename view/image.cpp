@@ -52,9 +52,10 @@ bool is_png(Bytes bytes) { return starts_with(bytes, "\x89PNG"); }
 bool is_jpeg(Bytes bytes) { return starts_with(bytes, "\xff\xd8\xff"); }
 bool is_bmp(Bytes bytes) { return starts_with(bytes, "BM"); }
 
+// The beginning holds neither control characters nor bytes that UTF-8 never uses.
 bool is_text(Bytes bytes) {
     return std::ranges::all_of(bytes.first(std::min<std::size_t>(bytes.size(), 64)),
-                               [](std::uint8_t b) { return (b >= ' ' && b != 0x7f) || b == '\t' || b == '\n' || b == '\r'; });
+                               [](std::uint8_t b) { return (b >= ' ' && b != 0x7f && b < 0xf8) || b == '\t' || b == '\n' || b == '\r'; });
 }
 
 // For the message about a file that stb refuses.
@@ -118,10 +119,12 @@ Image decode_image(const std::vector<std::byte>& file, const std::string& name) 
                "{}: is {}, not a photo limn can read: convert it to PNG or JPEG", name, kind_of(bytes));
     const std::int64_t w = width, h = std::abs(std::int64_t{height});   // a BMP's height is negative where its first row is the top
     LIMN_CHECK(w >= 2 && h >= 2, "{}: is {}x{} pixels: too small to explain, 2x2 is the least", name, w, h);
-    LIMN_CHECK(w <= longest_side && h <= longest_side, "{}: is {}x{} pixels; at most {} on a side are read: make it smaller", name, w, h, longest_side);
+    LIMN_CHECK(w <= longest_side && h <= longest_side,
+               "{}: is {}x{} pixels; at most {} on a side are read: make it smaller", name, w, h, longest_side);
     LIMN_CHECK(!is_bmp(bytes) || bmp_is_whole(bytes, w, h), "{}: is a damaged or cut short BMP: get the file again", name);
 
-    const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(stbi_load_from_memory(bytes.data(), size, &width, &height, &channels, 3), stbi_image_free);
+    const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(stbi_load_from_memory(bytes.data(), size, &width, &height, &channels, 3),
+                                                           stbi_image_free);
     LIMN_CHECK(pixels, "{}: is damaged or cut short ({})", name, stbi_failure_reason());
     return upright({h, w, {pixels.get(), pixels.get() + w * h * 3}}, jpeg.orientation);
 }

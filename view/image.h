@@ -30,9 +30,9 @@ Image decode_image(const std::vector<std::byte>& bytes, const std::string& name)
 std::vector<std::byte> encode_png(const Image& image);
 void write_png(const std::filesystem::path& path, const Image& image);
 
-// Equal to Pillow's to the bit (for bilinear: up to Pillow 12; 13 takes the columns before the rows where the height loses over
-// twice as many pixels as the width, which moves some values by one level). nearest: the pixel under the centre of the new one (Keras's load_img by default).
-// bilinear: a triangle that widens when the image shrinks, so that no pixel is left out.
+// nearest: the pixel under the centre of the new one (Keras's load_img by default). bilinear: a triangle that widens when the
+// image shrinks, so that no pixel is left out; rows first, then columns. Both equal Pillow's to the bit, with one exception:
+// Pillow 13 takes the columns first where the height loses over twice as many pixels as the width, which moves some values by 1.
 enum class Resampling { nearest, bilinear };
 Image resize(const Image& image, Index height, Index width, Resampling resampling);
 

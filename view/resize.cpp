@@ -70,8 +70,8 @@ std::vector<std::uint8_t> resample(const std::vector<std::uint8_t>& old, Index o
 }  // namespace
 
 Image resize(const Image& image, Index height, Index width, Resampling resampling) {
-    LIMN_CHECK(image.height >= 1 && image.width >= 1 && height >= 1 && width >= 1, "an image of {}x{} pixels cannot be resized to {}x{}", image.width,
-               image.height, width, height);
+    LIMN_CHECK(image.height >= 1 && image.width >= 1 && height >= 1 && width >= 1, "an image of {}x{} pixels cannot be resized to {}x{}",
+               image.width, image.height, width, height);
     if (resampling == Resampling::nearest) return resize_nearest(image, height, width);
     const std::vector<std::uint8_t> wide = resample(image.rgb, image.height, image.width, width, 3);
     return {height, width, resample(wide, 1, image.height, height, width * 3)};

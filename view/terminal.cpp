@@ -37,7 +37,8 @@ void ProgressBar::update(std::uint64_t done) {
     const double share = std::min(1.0, double(done) / double(total_)), seconds = double(now - start_ns_) / 1e9;
     const int filled = int(share * bar_width);
     const auto left = std::int64_t(share > 0 ? seconds / share - seconds : 0);
-    fmt::print(stream_, "\r{} [{:#<{}}{:.<{}}] {}/{}  {:.1f}/s", label_, "", filled, "", bar_width - filled, done, total_, seconds > 0 ? double(done) / seconds : 0);
+    fmt::print(stream_, "\r{} [{:#<{}}{:.<{}}] {}/{}  {:.1f}/s", label_, "", filled, "", bar_width - filled, done, total_,
+               seconds > 0 ? double(done) / seconds : 0);
     if (done > 0) fmt::print(stream_, "  {}:{:02} left", left / 60, left % 60);
     fmt::print(stream_, "\x1b[K");
     std::fflush(stream_);

@@ -7,44 +7,98 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace limn {
 
 namespace {
 
 constexpr std::size_t longest_text = std::size_t(64) << 20;
-constexpr hsize_t most_bytes = hsize_t(4) << 30;
+constexpr hssize_t longest_list = 1 << 16;
+constexpr std::size_t most_links = 1 << 20;
+constexpr std::size_t deepest_path = 64;
+constexpr int highest_rank = 5;
+constexpr hsize_t suspicious_bytes = hsize_t(4) << 30;     // Keras's own limits: larger than this and more than
+constexpr hsize_t suspicious_ratio = 1000;                 // so many times what is stored
 
-// Any HDF5 handle: closed by the function given.
-class Handle {
+// An HDF5 object: closed at the end.
+template <herr_t (*close)(hid_t)> class Handle {
 public:
-    Handle(hid_t id, herr_t (*close)(hid_t)) : id_(id), close_(close) {}
-    ~Handle() { if (id_ >= 0) close_(id_); }
-    Handle(const Handle&) = delete;
+    explicit Handle(hid_t id) : id_(id) {}
+    ~Handle() { if (id_ >= 0) close(id_); }
+    Handle(Handle&& other) noexcept : id_(std::exchange(other.id_, -1)) {}
     operator hid_t() const { return id_; }
     bool valid() const { return id_ >= 0; }
+    bool close_now() { return close(std::exchange(id_, -1)) >= 0; }   // for who must know that all was written
 
 private:
     hid_t id_;
-    herr_t (*close_)(hid_t);
 };
 
-// limn prints its own one line instead of HDF5's stack of messages, and closes what it opens: HDF5's own cleaning up at
-// exit is not needed, and crashes (1.10.8) where a disk was full.
-void set_up_hdf5() {
-    H5dont_atexit();
-    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+// While it lives HDF5 prints nothing, since limn says what went wrong in one line; then the caller's setting holds again.
+class Quiet {
+public:
+    Quiet() {
+        H5dont_atexit();                                   // its cleaning up at exit crashes (1.10.8) after a full disk
+        H5Eget_auto2(H5E_DEFAULT, &print_, &data_);
+        H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+    }
+    ~Quiet() { H5Eset_auto2(H5E_DEFAULT, print_, data_); }
+    Quiet(const Quiet&) = delete;
+
+private:
+    H5E_auto2_t print_ = nullptr;
+    void* data_ = nullptr;
+};
+
+// Names come from the file: they must not break the one line of a message.
+std::string shown(std::string name) {
+    if (name.size() > 200) name = name.substr(0, 200) + "...";
+    std::replace_if(name.begin(), name.end(), [](unsigned char c) { return c < 32 || c == 127; }, '?');
+    return name;
+}
+
+// Why the last call failed, in HDF5's innermost words; of a long report about the disk only the system's reason.
+std::string reason() {
+    std::string text;
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, [](unsigned n, const H5E_error2_t* error, void* out) -> herr_t {
+        if (n == 0 && error->desc) *static_cast<std::string*>(out) = error->desc;
+        return 0;
+    }, &text);
+    const std::string mark = "error message = '";
+    if (const std::size_t at = text.find(mark); at != std::string::npos) {
+        text.erase(0, at + mark.size());
+        text.erase(std::min(text.find('\''), text.size()));
+    }
+    return text.empty() ? "" : ": " + shown(text);
+}
+
+// What HDF5 returned, or an Error about `what` where it returned a failure.
+template <class Result> Result checked(Result result, const std::string& what) {
+    LIMN_CHECK(result >= 0, "{} cannot be read, the file is damaged{}", what, reason());
+    return result;
+}
+
+std::vector<std::string> steps_of(const std::string& path) {
+    std::vector<std::string> steps;
+    for (std::size_t at = 0; at < path.size();) {
+        const std::size_t end = std::min(path.find('/', at), path.size());
+        if (end > at) steps.push_back(path.substr(at, end - at));
+        at = end + 1;
+    }
+    return steps;
 }
 
 std::string kind_of(const std::string& head) {
-    if (head.starts_with("PK")) return "a zip archive (a .keras file?)";
-    if (head.starts_with("\x89PNG")) return "a PNG image";
-    if (head.starts_with("\xff\xd8")) return "a JPEG image";
-    if (head.starts_with("{")) return "JSON";
+    if (head.starts_with("PK")) return ", it looks like a zip archive (a .keras file?)";
+    if (head.starts_with("\x89PNG")) return ", it looks like a PNG image";
+    if (head.starts_with("\xff\xd8")) return ", it looks like a JPEG image";
+    if (head.starts_with("{")) return ", it looks like JSON";
     const bool text = std::all_of(head.begin(), head.end(), [](unsigned char c) { return c >= 32 || c == '\n' || c == '\r' || c == '\t'; });
-    return text ? "text" : "something else";
+    return text ? ", it looks like text" : "";
 }
 
 // Refuses what read_file() would refuse, and what is no HDF5 file at all.
@@ -60,300 +114,461 @@ void check_file(const std::filesystem::path& path) {
     LIMN_CHECK(S_ISREG(info.st_mode), "{}: is not a regular file", path.string());
     LIMN_CHECK(info.st_size > 0, "{}: the file is empty", path.string());
     head.resize(std::size_t(std::max<ssize_t>(0, n)));
-    LIMN_CHECK(head.starts_with("\x89HDF") || H5Fis_hdf5(path.c_str()) > 0, "{}: is not an HDF5 file, it looks like {}", path.string(), kind_of(head));
+    LIMN_CHECK(head.starts_with("\x89HDF") || H5Fis_hdf5(path.c_str()) > 0, "{}: is not an HDF5 file{}", path.string(), kind_of(head));
 }
-
-std::string trimmed(const char* text, std::size_t size) { return std::string(text, strnlen(text, size)); }
 
 }  // namespace
 
 struct Hdf5File::Mapping {
-    char* data = nullptr;
-    std::size_t size = 0;
-    ~Mapping() { if (data) munmap(data, size); }
+    char* data;
+    std::size_t size;
+    Mapping(void* begin, std::size_t bytes) : data(static_cast<char*>(begin)), size(bytes) {}
+    ~Mapping() { munmap(data, size); }
+    Mapping(const Mapping&) = delete;
 };
 
 Hdf5File::Hdf5File(const std::filesystem::path& path) : path_(path) {
-    set_up_hdf5();
+    const Quiet quiet;
     check_file(path);
-    file_ = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
-    LIMN_CHECK(file_ >= 0, "{}: is damaged or cut short: HDF5 cannot open it", path.string());
+    const Handle<H5Pclose> plain_file(H5Pcreate(H5P_FILE_ACCESS));
+    LIMN_CHECK(plain_file.valid() && H5Pset_fapl_sec2(plain_file) >= 0, "{}: cannot be opened{}", path.string(), reason());
+    file_ = H5Fopen(path.c_str(), H5F_ACC_RDONLY, plain_file);
+    LIMN_CHECK(file_ >= 0, "{}: is damaged or cut short{}", path.string(), reason());
 }
 
-Hdf5File::~Hdf5File() { if (file_ >= 0) H5Fclose(file_); }
+Hdf5File::~Hdf5File() {
+    const Quiet quiet;
+    if (file_ >= 0) H5Fclose(file_);
+}
+
+std::string_view Hdf5File::bytes() const {
+    if (!mapping_) {
+        void* fd = nullptr;                                // of the file HDF5 has open: the name may mean another one by now
+        struct stat info{};
+        const bool known = H5Fget_vfd_handle(file_, H5P_DEFAULT, &fd) >= 0 && fstat(*static_cast<int*>(fd), &info) == 0;
+        void* data = known ? mmap(nullptr, std::size_t(info.st_size), PROT_READ, MAP_PRIVATE, *static_cast<int*>(fd), 0) : MAP_FAILED;
+        LIMN_CHECK(data != MAP_FAILED, "{}: cannot be mapped: {}", path_.string(), std::strerror(errno));
+        mapping_ = std::make_shared<const Mapping>(data, std::size_t(info.st_size));
+    }
+    return {mapping_->data, mapping_->size};
+}
+
+// ---- groups
 
 // Every step of the path must be a plain ("hard") link: soft and external ones can lead anywhere.
-bool Hdf5File::has(const std::string& path) const {
+Hdf5File::Kind Hdf5File::kind_at(const std::string& path) const {
+    const std::vector<std::string> steps = steps_of(path);
+    LIMN_CHECK(steps.size() <= deepest_path, "{}: '{}' lies more than {} groups deep: refused", path_.string(), shown(path), deepest_path);
+    Kind kind = Kind::group;
     std::string part;
-    for (std::size_t at = 0; at < path.size();) {
-        const std::size_t end = std::min(path.find('/', at), path.size());
-        if (end > at) {
-            part += "/" + path.substr(at, end - at);
-            if (H5Lexists(file_, part.c_str(), H5P_DEFAULT) <= 0) return false;
-            H5L_info_t info;
-            LIMN_CHECK(H5Lget_info(file_, part.c_str(), &info, H5P_DEFAULT) >= 0, "{}: is damaged at '{}'", path_.string(), part);
-            LIMN_CHECK(info.type == H5L_TYPE_HARD, "{}: '{}' is a link to somewhere else: refused", path_.string(), part);
-        }
-        at = end + 1;
+    for (const std::string& step : steps) {
+        if (kind != Kind::group) return Kind::nothing;
+        part += "/" + step;
+        const std::string what = fmt::format("{}: '{}'", path_.string(), shown(part));
+        const htri_t exists = checked(H5Lexists(file_, part.c_str(), H5P_DEFAULT), what);
+        if (!exists) return Kind::nothing;
+        H5L_info_t info;
+        checked(H5Lget_info(file_, part.c_str(), &info, H5P_DEFAULT), what);
+        LIMN_CHECK(info.type == H5L_TYPE_HARD, "{} is a link to somewhere else: refused", what);
+        const Handle<H5Oclose> object(checked(H5Oopen(file_, part.c_str(), H5P_DEFAULT), what));
+        kind = H5Iget_type(object) == H5I_GROUP ? Kind::group : Kind::other;
     }
-    return true;
+    return kind;
+}
+
+bool Hdf5File::has(const std::string& path) const {
+    const Quiet quiet;
+    return kind_at(path) != Kind::nothing;
 }
 
 bool Hdf5File::is_group(const std::string& path) const {
-    if (!has(path)) return false;
-    const Handle object(H5Oopen(file_, path.c_str(), H5P_DEFAULT), H5Oclose);
-    return object.valid() && H5Iget_type(object) == H5I_GROUP;
+    const Quiet quiet;
+    return kind_at(path) == Kind::group;
 }
 
 std::vector<std::string> Hdf5File::children(const std::string& group) const {
-    LIMN_CHECK(is_group(group), "{}: there is no group '{}'", path_.string(), group);
-    const Handle g(H5Gopen2(file_, group.c_str(), H5P_DEFAULT), H5Gclose);
-    H5G_info_t info;
-    LIMN_CHECK(g.valid() && H5Gget_info(g, &info) >= 0 && info.nlinks < 1 << 20, "{}: group '{}' is damaged", path_.string(), group);
+    const Quiet quiet;
+    LIMN_CHECK(is_group(group), "{}: there is no group '{}'", path_.string(), shown(group));
+    const std::string what = fmt::format("{}: group '{}'", path_.string(), shown(group));
+    const Handle<H5Gclose> g(checked(H5Gopen2(file_, group.c_str(), H5P_DEFAULT), what));
     std::vector<std::string> names;
-    for (hsize_t i = 0; i < info.nlinks; i++) {
-        const ssize_t size = H5Lget_name_by_idx(g, ".", H5_INDEX_NAME, H5_ITER_INC, i, nullptr, 0, H5P_DEFAULT);
-        LIMN_CHECK(size >= 0 && size < 1 << 16, "{}: group '{}' is damaged", path_.string(), group);
-        std::string name(std::size_t(size) + 1, 0);
-        H5Lget_name_by_idx(g, ".", H5_INDEX_NAME, H5_ITER_INC, i, name.data(), name.size(), H5P_DEFAULT);
-        name.resize(std::size_t(size));
-        names.push_back(name);
-    }
+    const auto add = [](hid_t, const char* name, const H5L_info_t*, void* out) -> herr_t {
+        auto& list = *static_cast<std::vector<std::string>*>(out);
+        list.emplace_back(name);
+        return list.size() < most_links ? 0 : -1;
+    };
+    checked(H5Literate(g, H5_INDEX_NAME, H5_ITER_INC, nullptr, add, &names), what);
     return names;
 }
 
-bool Hdf5File::has_attribute(const std::string& group, const std::string& name) const {
-    return is_group(group) && (H5Aexists_by_name(file_, group.c_str(), name.c_str(), H5P_DEFAULT) > 0 ||
-                               H5Aexists_by_name(file_, group.c_str(), (name + "0").c_str(), H5P_DEFAULT) > 0);
+// ---- attributes
+
+bool Hdf5File::has_plain_attribute(const std::string& group, const std::string& name) const {
+    if (kind_at(group) != Kind::group) return false;
+    return checked(H5Aexists_by_name(file_, group.c_str(), name.c_str(), H5P_DEFAULT), fmt::format("{}: '{}'", path_.string(), shown(group))) > 0;
 }
 
-// The strings of one attribute, fixed or variable length.
-static std::vector<std::string> read_texts(hid_t file, const std::string& where, const std::string& group, const std::string& name) {
-    const Handle attribute(H5Aopen_by_name(file, group.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
-    LIMN_CHECK(attribute.valid(), "{}: the attribute '{}' of '{}' cannot be read", where, name, group);
-    const Handle space(H5Aget_space(attribute), H5Sclose), type(H5Aget_type(attribute), H5Tclose);
-    const hssize_t count = space.valid() ? H5Sget_simple_extent_npoints(space) : -1;
-    LIMN_CHECK(count >= 0 && count < 1 << 20 && type.valid(), "{}: the attribute '{}' of '{}' is damaged", where, name, group);
-    if (count == 0) return {};                             // an empty list may have any type
-    LIMN_CHECK(H5Tget_class(type) == H5T_STRING, "{}: the attribute '{}' of '{}' should be text", where, name, group);
+bool Hdf5File::has_attribute(const std::string& group, const std::string& name) const {
+    const Quiet quiet;
+    return has_plain_attribute(group, name) || has_plain_attribute(group, name + "0");
+}
+
+namespace {
+
+struct Attribute {
+    std::string what;                                      // for messages
+    Handle<H5Aclose> id;
+    Handle<H5Sclose> space;
+    Handle<H5Tclose> type;
+    hssize_t count;
+    std::size_t each;                                      // bytes of an element as stored
+
+    Attribute(hid_t file, const std::filesystem::path& where, const std::string& group, const std::string& name)
+        : what(fmt::format("{}: the attribute '{}' of '{}'", where.string(), shown(name), shown(group))),
+          id(checked(H5Aopen_by_name(file, group.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT), what)), space(checked(H5Aget_space(id), what)),
+          type(checked(H5Aget_type(id), what)), count(H5Sget_simple_extent_npoints(space)) {
+        const hsize_t stored = H5Aget_storage_size(id);
+        LIMN_CHECK(count >= 0, "{} cannot be read, the file is damaged{}", what, reason());
+        LIMN_CHECK(count <= longest_list && stored <= longest_text, "{} is too large ({} elements, {} bytes)", what, count, stored);
+        each = count ? std::size_t(stored) / std::size_t(count) : 0;
+    }
+};
+
+// HDF5 1.10 follows the references of a list of strings into the file's heaps without a check: damaged ones make it read
+// and write anywhere. Therefore it only hands the references over, by a "conversion" that changes nothing.
+herr_t hand_over(hid_t, hid_t, H5T_cdata_t* conversion, std::size_t, std::size_t, std::size_t, void*, void*, hid_t) {
+    conversion->need_bkg = H5T_BKG_NO;
+    return 0;
+}
+
+bool read_references(const Attribute& a, char* out) {
+    const Handle<H5Tclose> raw(H5Tcreate(H5T_OPAQUE, a.each));
+    const bool known = raw.valid() && H5Tregister(H5T_PERS_SOFT, "as stored", a.type, raw, hand_over) >= 0;
+    const bool done = known && H5Aread(a.id, raw, out) >= 0;
+    if (known) H5Tunregister(H5T_PERS_DONTCARE, nullptr, -1, -1, hand_over);
+    return done;
+}
+
+// A little-endian number of as many bytes as the text has (at most 8).
+std::uint64_t number(std::string_view bytes) {
+    std::uint64_t value = 0;
+    for (std::size_t i = 0; i < bytes.size(); i++) value |= std::uint64_t(static_cast<unsigned char>(bytes[i])) << (8 * i);
+    return value;
+}
+
+}  // namespace
+
+// The text a reference leads to. A reference is its length (4 bytes), the place of a heap and a number in it (4);
+// a heap is a header and numbered objects, each with a header of its own, all padded to 8 bytes.
+// HDF5 File Format Specification 3.0, III.E "Global Heap".
+std::string_view Hdf5File::referenced_text(std::string_view reference, const std::string& what) const {
+    const auto need = [&](bool good) {
+        LIMN_CHECK(good, "{} cannot be read, the file is damaged: its text is not where it should be", what);
+    };
+    const auto part = [&](std::string_view from, std::uint64_t at, std::uint64_t size) {
+        need(at <= from.size() && size <= from.size() - at);
+        return from.substr(at, size);
+    };
+    const auto padded = [](std::uint64_t size) { return (size + 7) / 8 * 8; };
+    const Handle<H5Pclose> creation(checked(H5Fget_create_plist(file_), what));
+    std::size_t address_size = 0, length_size = 0;
+    hsize_t base = 0;
+    checked(H5Pget_sizes(creation, &address_size, &length_size), what);
+    checked(H5Pget_userblock(creation, &base), what);
+    need(address_size <= 8 && length_size <= 8 && reference.size() == 8 + address_size);
+
+    const std::uint64_t length = number(reference.substr(0, 4)), place = base + number(reference.substr(4, address_size));
+    const std::uint64_t wanted = number(reference.substr(4 + address_size)), header = padded(8 + length_size);
+    if (length == 0) return {};
+    const std::string_view head = part(bytes(), place, header);
+    need(head.starts_with("GCOL"));
+    const std::string_view heap = part(bytes(), place, number(head.substr(8, length_size)));
+    std::uint64_t at = header;
+    for (int objects = 0; objects < 1 << 16; objects++) {  // as many as there are numbers
+        const std::string_view object = part(heap, at, header);
+        const std::uint64_t index = number(object.substr(0, 2)), size = number(object.substr(8, length_size));
+        need(index != 0 && size <= heap.size());           // 0: the free space at the end
+        at += header;
+        if (index == wanted) {
+            need(length <= size);
+            return part(heap, at, length);
+        }
+        at += padded(size);
+    }
+    need(false);
+    return {};
+}
+
+// The strings of one attribute, of fixed or variable length.
+std::vector<std::string> Hdf5File::texts_of_one(const std::string& group, const std::string& name) const {
+    const Attribute a(file_, path_, group, name);
+    if (a.count == 0) return {};                           // an empty list may have any type
+    LIMN_CHECK(H5Tget_class(a.type) == H5T_STRING, "{} should be text", a.what);
+    const bool variable = checked(H5Tis_variable_str(a.type), a.what) > 0;
+    LIMN_CHECK(a.each > 0 && (variable || a.each == H5Tget_size(a.type)), "{} cannot be read, the file is damaged", a.what);
+    std::string stored(a.each * std::size_t(a.count), '\0');
+    const bool done = variable ? read_references(a, stored.data()) : H5Aread(a.id, a.type, stored.data()) >= 0;
+    LIMN_CHECK(done, "{} cannot be read, the file is damaged{}", a.what, reason());
 
     std::vector<std::string> out;
-    if (H5Tis_variable_str(type) > 0) {
-        const Handle memory(H5Tcopy(H5T_C_S1), H5Tclose);
-        H5Tset_size(memory, H5T_VARIABLE);
-        H5Tset_cset(memory, H5Tget_cset(type));
-        std::vector<char*> pointers(std::size_t(count), nullptr);
-        const bool ok = H5Aread(attribute, memory, pointers.data()) >= 0;
-        std::size_t total = 0;
-        for (char* p : pointers)
-            if (ok && (total += p ? std::strlen(p) : 0) <= longest_text) out.emplace_back(p ? p : "");
-        if (ok) H5Dvlen_reclaim(memory, space, H5P_DEFAULT, pointers.data());
-        LIMN_CHECK(ok && total <= longest_text, "{}: the attribute '{}' of '{}' is damaged", where, name, group);
-    } else {
-        const std::size_t size = H5Tget_size(type);
-        LIMN_CHECK(size > 0 && size <= longest_text / std::size_t(count), "{}: the attribute '{}' of '{}' is too large", where, name, group);
-        std::vector<char> bytes(size * std::size_t(count));
-        LIMN_CHECK(H5Aread(attribute, type, bytes.data()) >= 0, "{}: the attribute '{}' of '{}' is damaged", where, name, group);
-        for (hssize_t i = 0; i < count; i++) out.push_back(trimmed(bytes.data() + std::size_t(i) * size, size));
+    std::size_t total = 0;
+    for (std::size_t at = 0; at < stored.size(); at += a.each) {
+        std::string_view piece = std::string_view(stored).substr(at, a.each);
+        if (variable) piece = referenced_text(piece, a.what);
+        piece = piece.substr(0, piece.find('\0'));
+        if (H5Tget_strpad(a.type) == H5T_STR_SPACEPAD) piece = piece.substr(0, piece.find_last_not_of(' ') + 1);
+        total += piece.size();
+        LIMN_CHECK(total <= longest_text, "{} is too large (more than {} MB)", a.what, longest_text >> 20);
+        out.emplace_back(piece);
     }
     return out;
 }
 
 std::string Hdf5File::text(const std::string& group, const std::string& name) const {
     const std::vector<std::string> parts = texts(group, name);
-    LIMN_CHECK(parts.size() == 1, "{}: the attribute '{}' of '{}' should be one text", path_.string(), name, group);
+    LIMN_CHECK(parts.size() == 1, "{}: the attribute '{}' of '{}' should be one text", path_.string(), shown(name), shown(group));
     return parts[0];
 }
 
 std::vector<std::string> Hdf5File::texts(const std::string& group, const std::string& name) const {
-    LIMN_CHECK(has_attribute(group, name), "{}: '{}' has no attribute '{}'", path_.string(), group, name);
-    if (H5Aexists_by_name(file_, group.c_str(), name.c_str(), H5P_DEFAULT) > 0) return read_texts(file_, path_.string(), group, name);
+    const Quiet quiet;
+    LIMN_CHECK(has_attribute(group, name), "{}: '{}' has no attribute '{}'", path_.string(), shown(group), shown(name));
+    if (has_plain_attribute(group, name)) return texts_of_one(group, name);
     std::vector<std::string> all;                          // lists longer than an object header are split: name0, name1...
-    for (int i = 0; H5Aexists_by_name(file_, group.c_str(), (name + std::to_string(i)).c_str(), H5P_DEFAULT) > 0; i++)
-        for (std::string& part : read_texts(file_, path_.string(), group, name + std::to_string(i))) all.push_back(std::move(part));
+    for (int i = 0; has_plain_attribute(group, name + std::to_string(i)); i++)
+        for (std::string& part : texts_of_one(group, name + std::to_string(i))) all.push_back(std::move(part));
     return all;
 }
 
+std::optional<std::vector<double>> Hdf5File::numbers(const std::string& group, const std::string& name) const {
+    const Quiet quiet;
+    if (!has_plain_attribute(group, name)) return std::nullopt;
+    const Attribute a(file_, path_, group, name);
+    const H5T_class_t kind = H5Tget_class(a.type);
+    LIMN_CHECK(kind == H5T_FLOAT || kind == H5T_INTEGER, "{} should be numbers", a.what);
+    std::vector<double> out(std::size_t(a.count));
+    if (a.count > 0) checked(H5Aread(a.id, H5T_NATIVE_DOUBLE, out.data()), a.what);
+    return out;
+}
+
+// ---- arrays
+
 namespace {
 
-// An opened dataset and what is known of it.
-struct Dataset {
-    Handle id, space, type, creation;
-    Dataset(hid_t file, const std::string& path)
-        : id(H5Dopen2(file, path.c_str(), H5P_DEFAULT), H5Dclose), space(id.valid() ? H5Dget_space(id) : -1, H5Sclose),
-          type(id.valid() ? H5Dget_type(id) : -1, H5Tclose), creation(id.valid() ? H5Dget_create_plist(id) : -1, H5Pclose) {}
-    bool valid() const { return id.valid() && space.valid() && type.valid() && creation.valid(); }
+// Only numbers: text and other kinds would lead HDF5 along references again. bfloat16 is two opaque bytes, see read().
+Handle<H5Tclose> number_type(hid_t dataset, const std::string& what) {
+    Handle<H5Tclose> type(checked(H5Dget_type(dataset), what));
+    const H5T_class_t kind = H5Tget_class(type);
+    const std::size_t size = H5Tget_size(type);
+    const bool numbers = (kind == H5T_FLOAT || kind == H5T_INTEGER) && size <= 16;
+    LIMN_CHECK(numbers || (kind == H5T_OPAQUE && size == 2), "{} does not hold numbers", what);
+    return type;
+}
+
+// Before its space is asked for: for that HDF5 may open the files a virtual dataset is made of.
+Handle<H5Pclose> harmless_storage(hid_t dataset, const std::string& what) {
+    Handle<H5Pclose> creation(checked(H5Dget_create_plist(dataset), what));
+    LIMN_CHECK(H5Pget_layout(creation) != H5D_VIRTUAL, "{} is a virtual dataset: refused", what);
+    LIMN_CHECK(H5Pget_external_count(creation) == 0, "{} is stored outside the file: refused", what);
+    for (int i = 0; i < H5Pget_nfilters(creation); i++) {
+        char name[64] = "";
+        unsigned flags = 0, settings = 0;
+        std::size_t none = 0;
+        const H5Z_filter_t filter = H5Pget_filter2(creation, unsigned(i), &flags, &none, nullptr, sizeof name, name, &settings);
+        LIMN_CHECK(filter == H5Z_FILTER_DEFLATE || filter == H5Z_FILTER_SHUFFLE || filter == H5Z_FILTER_FLETCHER32,
+                   "{} is compressed with '{}', limn reads gzip: save it again without compression", what, *name ? shown(name) : std::to_string(filter));
+    }
+    return creation;
+}
+
+// An array that was opened and found harmless.
+struct Array {
+    std::string what;                                      // for messages
+    Handle<H5Dclose> id;
+    Handle<H5Tclose> type;
+    Handle<H5Pclose> creation;
+    Handle<H5Sclose> space;
+    Shape shape;
+
+    Array(hid_t file, const std::filesystem::path& where, const std::string& name)
+        : what(fmt::format("{}: the array '{}'", where.string(), shown(name))), id(checked(H5Dopen2(file, name.c_str(), H5P_DEFAULT), what)),
+          type(number_type(id, what)), creation(harmless_storage(id, what)), space(checked(H5Dget_space(id), what)) {
+        const int rank = H5Sget_simple_extent_ndims(space);
+        LIMN_CHECK(rank >= 0 && rank <= highest_rank, "{} has {} axes, at most {} were expected", what, rank, highest_rank);
+        hsize_t sizes[highest_rank] = {}, declared = std::max<hsize_t>(sizeof(float), H5Tget_size(type));
+        checked(H5Sget_simple_extent_dims(space, sizes, nullptr), what);
+        for (int i = 0; i < rank; i++) {
+            const bool overflow = __builtin_mul_overflow(declared, std::max<hsize_t>(1, sizes[i]), &declared);
+            LIMN_CHECK(!overflow && declared < hsize_t(1) << 50, "{} is impossibly large", what);
+        }
+        const hsize_t stored = H5Dget_storage_size(id);
+        LIMN_CHECK(declared <= suspicious_bytes || declared / suspicious_ratio <= stored, "{} declares {} GB but stores {} bytes: refused", what, declared >> 30, stored);
+        const std::vector<Index> axes(sizes, sizes + rank);
+        shape = Shape(axes);
+    }
+
+    // Where the numbers lie in the file, if they lie there as limn needs them: in one piece, unfiltered, float32 of this machine.
+    std::optional<std::uint64_t> place() const {
+        const bool plain = H5Pget_layout(creation) == H5D_CONTIGUOUS && H5Pget_nfilters(creation) == 0 && H5Tequal(type, H5T_NATIVE_FLOAT) > 0;
+        if (!plain) return std::nullopt;
+        const haddr_t offset = H5Dget_offset(id);
+        if (offset == HADDR_UNDEF || offset % alignof(float) != 0 || shape.size() == 0) return std::nullopt;
+        return offset;
+    }
 };
 
-Shape shape_of(const Dataset& d, const std::string& where, const std::string& name) {
-    const int rank = H5Sget_simple_extent_ndims(d.space);
-    LIMN_CHECK(rank >= 0 && rank <= Shape::max_rank - 1, "{}: '{}' has {} axes", where, name, rank);
-    hsize_t sizes[Shape::max_rank] = {};
-    H5Sget_simple_extent_dims(d.space, sizes, nullptr);
-    std::vector<Index> out;
-    hsize_t bytes = 4;
-    for (int i = 0; i < rank; i++) {
-        LIMN_CHECK(!__builtin_mul_overflow(bytes, std::max<hsize_t>(1, sizes[i]), &bytes) && sizes[i] < hsize_t(1) << 40, "{}: '{}' is impossibly large", where, name);
-        out.push_back(Index(sizes[i]));
-    }
-    // a small file that declares huge arrays would fill the memory with nothing
-    const hsize_t stored = H5Dget_storage_size(d.id);
-    LIMN_CHECK(bytes <= most_bytes || bytes / 1000 <= stored, "{}: '{}' declares {} GB but stores {} bytes", where, name, bytes >> 30, stored);
-    return Shape(std::span<const Index>(out));
+Array open_array(hid_t file, const Hdf5File& where, const std::string& name) {
+    LIMN_CHECK(where.has(name), "{}: there is no array '{}'", where.path().string(), shown(name));
+    LIMN_CHECK(!where.is_group(name), "{}: '{}' is a group, an array was expected", where.path().string(), shown(name));
+    return Array(file, where.path(), name);
 }
-
-void check_storage(const Dataset& d, const std::string& where, const std::string& name) {
-    LIMN_CHECK(H5Pget_layout(d.creation) != H5D_VIRTUAL, "{}: '{}' is a virtual dataset: refused", where, name);
-    LIMN_CHECK(H5Pget_external_count(d.creation) == 0, "{}: '{}' is stored outside the file: refused", where, name);
-}
-
-bool is_bfloat16(const Dataset& d) { return H5Tget_class(d.type) == H5T_OPAQUE && H5Tget_size(d.type) == 2; }
 
 }  // namespace
 
-static void check_dataset(const Dataset& d, const Hdf5File& file, const std::string& name) {
-    LIMN_CHECK(d.valid(), "{}: the array '{}' cannot be opened: the file is damaged", file.path().string(), name);
-    check_storage(d, file.path().string(), name);
-}
-
 Shape Hdf5File::shape(const std::string& name) const {
-    LIMN_CHECK(has(name), "{}: there is no array '{}'", path_.string(), name);
-    const Dataset d(file_, name);
-    check_dataset(d, *this, name);
-    return shape_of(d, path_.string(), name);
+    const Quiet quiet;
+    return open_array(file_, *this, name).shape;
 }
 
-// Where the numbers lie in the file, if they lie there as limn needs them: contiguous, unfiltered, float32 of this machine.
-std::optional<std::int64_t> Hdf5File::place_in_file(const std::string& name) const {
-    const Dataset d(file_, name);
-    check_dataset(d, *this, name);
-    if (H5Pget_layout(d.creation) != H5D_CONTIGUOUS || H5Pget_nfilters(d.creation) != 0 || H5Tequal(d.type, H5T_NATIVE_FLOAT) <= 0) return std::nullopt;
-    const haddr_t offset = H5Dget_offset(d.id);
-    if (offset == HADDR_UNDEF || offset % alignof(float) != 0) return std::nullopt;
-    return std::int64_t(offset);
+bool Hdf5File::mapped(const std::string& name) const {
+    const Quiet quiet;
+    return open_array(file_, *this, name).place().has_value();
 }
-
-bool Hdf5File::mapped(const std::string& name) const { return has(name) && place_in_file(name).has_value(); }
 
 Tensor Hdf5File::read(const std::string& name) const {
-    const Shape size = shape(name);
-    if (const auto place = place_in_file(name); place && size.size() > 0) {
-        if (!mapping_) {
-            const int fd = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-            struct stat info{};
-            const bool known = fd >= 0 && fstat(fd, &info) == 0;
-            void* data = known ? mmap(nullptr, std::size_t(info.st_size), PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
-            if (fd >= 0) close(fd);
-            LIMN_CHECK(data != MAP_FAILED, "{}: cannot be mapped: {}", path_.string(), std::strerror(errno));
-            auto mapping = std::make_shared<Mapping>();
-            mapping->data = static_cast<char*>(data), mapping->size = std::size_t(info.st_size);
-            mapping_ = mapping;
-        }
-        LIMN_CHECK(std::size_t(*place) <= mapping_->size && std::size_t(size.size()) * 4 <= mapping_->size - std::size_t(*place),
-                   "{}: is cut short: '{}' ends behind its end", path_.string(), name);
-        return Tensor::view(size, reinterpret_cast<const float*>(mapping_->data + *place), mapping_);
+    const Quiet quiet;
+    const Array array = open_array(file_, *this, name);
+    const std::size_t count = std::size_t(array.shape.size());
+    if (const auto place = array.place()) {
+        const std::string_view all = bytes();
+        LIMN_CHECK(*place <= all.size() && count <= (all.size() - *place) / sizeof(float), "{} ends behind the end of the file, which is cut short", array.what);
+        return Tensor::view(array.shape, reinterpret_cast<const float*>(all.data() + *place), mapping_);
     }
-    const Dataset d(file_, name);
-    check_dataset(d, *this, name);
-    Tensor out = Tensor::zeros(size);
-    if (size.size() == 0) return out;
-    if (is_bfloat16(d)) {                                  // the upper half of a float
-        std::vector<std::uint16_t> halves(std::size_t(size.size()));
-        LIMN_CHECK(H5Dread(d.id, d.type, H5S_ALL, H5S_ALL, H5P_DEFAULT, halves.data()) >= 0, "{}: the array '{}' cannot be read: the file is damaged", path_.string(), name);
-        for (std::size_t i = 0; i < halves.size(); i++) {
-            const std::uint32_t bits = std::uint32_t(halves[i]) << 16;
-            std::memcpy(out.data() + i, &bits, 4);
-        }
-        return out;
+    Tensor out(array.shape);
+    if (count == 0) return out;
+    const auto read_as = [&](hid_t type, void* to) { checked(H5Dread(array.id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, to), array.what); };
+    if (H5Tget_class(array.type) != H5T_OPAQUE) {
+        read_as(H5T_NATIVE_FLOAT, out.data());
+    } else {                                               // bfloat16, the upper half of a float; Keras names it in an attribute
+        const bool named = checked(H5Aexists(array.id, "dtype"), array.what) > 0 &&
+                           texts_of_one(name, "dtype") == std::vector<std::string>{"bfloat16"};
+        LIMN_CHECK(named, "{} does not hold numbers", array.what);
+        std::vector<std::uint16_t> halves(count);
+        read_as(array.type, halves.data());
+        const auto widened = [](std::uint16_t half) { return std::bit_cast<float>(std::uint32_t(half) << 16); };
+        std::transform(halves.begin(), halves.end(), out.data(), widened);
     }
-    const H5T_class_t kind = H5Tget_class(d.type);
-    LIMN_CHECK(kind == H5T_FLOAT || kind == H5T_INTEGER, "{}: the array '{}' does not hold numbers", path_.string(), name);
-    LIMN_CHECK(H5Dread(d.id, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, out.data()) >= 0, "{}: the array '{}' cannot be read: the file is damaged or needs a filter HDF5 lacks",
-               path_.string(), name);
     return out;
 }
 
 // ---- writing
 
 Hdf5Writer::Hdf5Writer(const std::filesystem::path& path) : pending_(path), path_(path) {
-    set_up_hdf5();
+    const Quiet quiet;
     std::error_code ignored;
     LIMN_CHECK(!std::filesystem::is_directory(path, ignored), "{}: is a directory", path.string());
     file_ = H5Fcreate(pending_.temporary_path().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-    LIMN_CHECK(file_ >= 0, "{}: cannot be written: {}", path.string(), std::strerror(errno));
+    LIMN_CHECK(file_ >= 0, "{}: cannot be written{}", path.string(), reason());
 }
 
-Hdf5Writer::~Hdf5Writer() { if (file_ >= 0) H5Fclose(file_); }
+Hdf5Writer::~Hdf5Writer() {
+    const Quiet quiet;
+    if (file_ >= 0) H5Fclose(file_);
+}
+
+std::int64_t Hdf5Writer::file() const {
+    LIMN_CHECK(file_ >= 0, "{}: nothing more can be written: the file is complete, or was given up after an error", path_.string());
+    return file_;
+}
+
+void Hdf5Writer::check(bool done, const std::string& what) {
+    if (done) return;
+    const std::string why = reason();
+    if (file_ >= 0) H5Fclose(std::exchange(file_, -1));
+    fail("{}: {} cannot be written{}", path_.string(), what, why);
+}
 
 void Hdf5Writer::group(const std::string& path) {
-    if (path == "/") return;
+    const Quiet quiet;
     std::string part;
-    for (std::size_t at = 1; at <= path.size();) {
-        const std::size_t end = std::min(path.find('/', at), path.size());
-        part = path.substr(0, end);
-        if (H5Lexists(file_, part.c_str(), H5P_DEFAULT) <= 0) {
-            const Handle creation(H5Pcreate(H5P_GROUP_CREATE), H5Pclose);
-            H5Pset_obj_track_times(creation, false);
-            const Handle g(H5Gcreate2(file_, part.c_str(), H5P_DEFAULT, creation, H5P_DEFAULT), H5Gclose);
-            LIMN_CHECK(g.valid(), "{}: the group '{}' cannot be written", path_.string(), part);
-        }
-        at = end + 1;
+    for (const std::string& step : steps_of(path)) {
+        part += "/" + step;
+        const std::string what = fmt::format("the group '{}'", shown(part));
+        const htri_t exists = H5Lexists(file(), part.c_str(), H5P_DEFAULT);
+        check(exists >= 0, what);
+        if (exists) continue;
+        Handle<H5Gclose> g(H5Gcreate2(file_, part.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+        check(g.valid() && g.close_now(), what);
     }
 }
 
 void Hdf5Writer::dataset(const std::string& path, const Tensor& values) {
-    group(path.substr(0, std::max<std::size_t>(1, path.rfind('/'))));
-    std::vector<hsize_t> sizes(values.shape().begin(), values.shape().end());
-    const Handle space(sizes.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(int(sizes.size()), sizes.data(), nullptr), H5Sclose);
-    const Handle creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
-    H5Pset_obj_track_times(creation, false);               // the same numbers give the same file
-    const hid_t d = H5Dcreate2(file_, path.c_str(), H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
-    const bool written = d >= 0 && H5Dwrite(d, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0;
-    const bool closed = d >= 0 && H5Dclose(d) >= 0;        // small arrays reach the disk only here
-    LIMN_CHECK(written && closed, "{}: '{}' cannot be written: {}", path_.string(), path, std::strerror(errno));
+    const Quiet quiet;
+    const std::string what = fmt::format("the array '{}'", shown(path));
+    LIMN_CHECK(!values.empty() && values.dtype() == DType::f32, "{}: {} should be float32 numbers", path_.string(), what);
+    const std::size_t slash = path.rfind('/');
+    group(slash == std::string::npos ? "/" : path.substr(0, slash));
+    const std::vector<hsize_t> sizes(values.shape().begin(), values.shape().end());
+    const Handle<H5Sclose> space(sizes.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(int(sizes.size()), sizes.data(), nullptr));
+    check(space.valid(), what);
+    Handle<H5Dclose> d(H5Dcreate2(file(), path.c_str(), H5T_IEEE_F32LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    check(d.valid(), what);
+    check(H5Dwrite(d, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0, what);
+    check(d.close_now(), what);                            // small arrays reach the disk only here
 }
 
-static void write_attribute(hid_t file, const std::filesystem::path& where, const std::string& group, const std::string& name, hid_t type, hid_t space, const void* data) {
-    const Handle object(H5Oopen(file, group.c_str(), H5P_DEFAULT), H5Oclose);
-    const Handle a(H5Acreate2(object, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
-    LIMN_CHECK(a.valid() && H5Awrite(a, type, data) >= 0, "{}: the attribute '{}' cannot be written", where.string(), name);
+void Hdf5Writer::write_attribute(const std::string& group, const std::string& name, std::int64_t type, std::int64_t space, const void* data) {
+    const std::string what = fmt::format("the attribute '{}' of '{}'", shown(name), shown(group));
+    check(type >= 0 && space >= 0, what);
+    const Handle<H5Oclose> object(H5Oopen(file(), group.c_str(), H5P_DEFAULT));
+    check(object.valid(), what);
+    Handle<H5Aclose> a(H5Acreate2(object, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT));
+    check(a.valid(), what);
+    check(H5Awrite(a, type, data) >= 0, what);
+    check(a.close_now(), what);
+}
+
+static Handle<H5Tclose> text_type(std::size_t size, H5T_str_t padding, H5T_cset_t characters) {
+    Handle<H5Tclose> type(H5Tcopy(H5T_C_S1));
+    const bool done = type.valid() && H5Tset_size(type, size) >= 0 && H5Tset_strpad(type, padding) >= 0 && H5Tset_cset(type, characters) >= 0;
+    return done ? std::move(type) : Handle<H5Tclose>(-1);
 }
 
 void Hdf5Writer::attribute(const std::string& group, const std::string& name, const std::string& value) {
+    const Quiet quiet;
+    LIMN_CHECK(value.find('\0') == std::string::npos, "{}: the attribute '{}' holds a zero byte", path_.string(), shown(name));
     // of variable length: a fixed one could not be longer than an object header, 64 KB
-    const Handle type(H5Tcopy(H5T_C_S1), H5Tclose), space(H5Screate(H5S_SCALAR), H5Sclose);
-    H5Tset_size(type, H5T_VARIABLE);
-    H5Tset_cset(type, H5T_CSET_UTF8);
+    const Handle<H5Tclose> type = text_type(H5T_VARIABLE, H5T_STR_NULLTERM, H5T_CSET_UTF8);
+    const Handle<H5Sclose> space(H5Screate(H5S_SCALAR));
     const char* text = value.c_str();
-    write_attribute(file_, path_, group, name, type, space, &text);
+    write_attribute(group, name, type, space, &text);
 }
 
 void Hdf5Writer::attribute(const std::string& group, const std::string& name, const std::vector<std::string>& values) {
+    const Quiet quiet;
     if (values.empty()) {                                  // as NumPy's empty list is written
         const hsize_t none = 0;
-        const Handle space(H5Screate_simple(1, &none, nullptr), H5Sclose);
-        return write_attribute(file_, path_, group, name, H5T_IEEE_F64LE, space, &none);
+        const Handle<H5Sclose> space(H5Screate_simple(1, &none, nullptr));
+        return write_attribute(group, name, H5T_IEEE_F64LE, space, &none);
     }
     std::size_t longest = 1;
     for (const std::string& v : values) longest = std::max(longest, v.size());
     const std::size_t together = std::max<std::size_t>(1, 64000 / longest);   // an object header holds 64 KB
     const bool split = values.size() > together;
+    const Handle<H5Tclose> type = text_type(longest, H5T_STR_NULLPAD, H5T_CSET_ASCII);
     for (std::size_t first = 0, part = 0; first < values.size(); first += together, part++) {
         const hsize_t count = std::min(together, values.size() - first);
         std::string bytes(std::size_t(count) * longest, '\0');
         for (std::size_t i = 0; i < count; i++) bytes.replace(i * longest, values[first + i].size(), values[first + i]);
-        const Handle type(H5Tcopy(H5T_C_S1), H5Tclose), space(H5Screate_simple(1, &count, nullptr), H5Sclose);
-        H5Tset_size(type, longest);
-        H5Tset_strpad(type, H5T_STR_NULLPAD);
-        write_attribute(file_, path_, group, split ? name + std::to_string(part) : name, type, space, bytes.data());
+        const Handle<H5Sclose> space(H5Screate_simple(1, &count, nullptr));
+        write_attribute(group, split ? name + std::to_string(part) : name, type, space, bytes.data());
     }
 }
 
 void Hdf5Writer::commit() {
-    const bool flushed = H5Fflush(file_, H5F_SCOPE_GLOBAL) >= 0;
-    const bool closed = H5Fclose(file_) >= 0;
-    file_ = -1;
-    LIMN_CHECK(flushed && closed, "{}: cannot be written: {}", path_.string(), errno ? std::strerror(errno) : "the disk may be full");
+    const Quiet quiet;
+    check(H5Fflush(file(), H5F_SCOPE_GLOBAL) >= 0, "the end of the file");
+    check(H5Fclose(std::exchange(file_, -1)) >= 0, "the end of the file");
     pending_.commit();
 }
 

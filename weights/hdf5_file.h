@@ -2,13 +2,17 @@
 //
 // Files come from anywhere and are not trusted: links that lead out of the file, storage outside it, virtual datasets
 // and sizes that make no sense are refused. Large float arrays are not copied: read() returns a view into the mapped
-// file wherever HDF5 stores the numbers as they are needed. What the groups mean: weights/keras_legacy.h.
+// file wherever HDF5 stores the numbers as they are needed; the file must not be shortened while such a view is in use.
+// HDF5 may have been built without threads: use this from one thread at a time.
+// What the groups mean: weights/keras_legacy.h.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/file.h"
@@ -26,11 +30,12 @@ public:
     // Paths are absolute: "/" is the root, "/model_weights/conv1".
     bool has(const std::string& path) const;
     bool is_group(const std::string& path) const;
-    std::vector<std::string> children(const std::string& group) const;
+    std::vector<std::string> children(const std::string& group) const;   // in HDF5's order: conv_10 before conv_2
 
     bool has_attribute(const std::string& group, const std::string& name) const;   // also a list split into name0, name1...
     std::string text(const std::string& group, const std::string& name) const;
     std::vector<std::string> texts(const std::string& group, const std::string& name) const;
+    std::optional<std::vector<double>> numbers(const std::string& group, const std::string& name) const;   // none: no such attribute
 
     Shape shape(const std::string& dataset) const;
     Tensor read(const std::string& dataset) const;         // as float32, whatever number type is stored
@@ -38,13 +43,19 @@ public:
 
 private:
     struct Mapping;
-    std::optional<std::int64_t> place_in_file(const std::string& dataset) const;
+    enum class Kind { nothing, group, other };
+    Kind kind_at(const std::string& path) const;
+    bool has_plain_attribute(const std::string& group, const std::string& name) const;
+    std::vector<std::string> texts_of_one(const std::string& group, const std::string& name) const;
+    std::string_view referenced_text(std::string_view reference, const std::string& what) const;
+    std::string_view bytes() const;                        // the whole file, mapped
+
     std::filesystem::path path_;
     std::int64_t file_ = -1;
-    mutable std::shared_ptr<const Mapping> mapping_;
+    mutable std::shared_ptr<const Mapping> mapping_;       // made at the first need; the tensors that look into it keep it alive
 };
 
-// A new file that appears under its name when it is complete.
+// A new file that appears under its name when it is complete. After an Error it is given up: nothing appears.
 class Hdf5Writer {
 public:
     explicit Hdf5Writer(const std::filesystem::path& path);
@@ -58,6 +69,10 @@ public:
     void commit();
 
 private:
+    std::int64_t file() const;                             // an Error after the end
+    void check(bool done, const std::string& what);
+    void write_attribute(const std::string& group, const std::string& name, std::int64_t type, std::int64_t space, const void* data);
+
     PendingFile pending_;
     std::filesystem::path path_;
     std::int64_t file_ = -1;

@@ -2,7 +2,6 @@
 #include "autograd/ops.h"
 #include "cam/explain.h"
 #include "cam/grad_cam.h"
-#include "engine/threads.h"
 #include "layers/core.h"
 #include "layers/conv2d.h"
 #include "tests/support.h"
@@ -180,20 +179,6 @@ TEST_CASE("watching the last convolution of VGG16 records pool, and nothing belo
     const int last = model.find("block5_conv3");
     model.forward(tape, {random_tensor({1, 32, 32, 3}, 1)}, {&last, 1});
     CHECK(tape.recorded() == std::vector<std::string>{"watch", "max_pool"});
-}
-
-TEST_CASE("threads: maps are the same bits for 1 and 2 threads and on 20 repeats") {
-    const Tiny tiny;
-    const Tensor images = random_tensor({2, 16, 16, 3}, 8);
-    set_thread_count(1);
-    const auto first = tiny.explain(images, "all");
-    for (int i = 0; i < 20; i++) {
-        set_thread_count(1 + i % 2);
-        const auto again = tiny.explain(images, "all");
-        for (std::size_t n = 0; n < 2; n++)
-            for (std::size_t m = 0; m < first[n].maps.size(); m++) CHECK(same_bits(first[n].maps[m].raw, again[n].maps[m].raw));
-    }
-    set_thread_count(0);
 }
 
 TEST_CASE("one sigmoid: auto explains the side that is predicted, the score or its negative") {

@@ -209,29 +209,6 @@ TEST_CASE("element-wise verbs, reductions and moves agree with their definition"
     }
 }
 
-TEST_CASE("threads: results are the same bits for 1, 2 and 3 threads, and on 20 repeats") {
-    const ConvShape v{{3, 3, 1, 1, 1, 1, 1, 1}, 15, 13, 12, 15, 13, 40, 1};
-    const Tensor x = random_tensor({2, 15, 13, 12}, 1), kernel = random_tensor({3, 3, 12, 40}, 2), w = random_tensor({1000, 33}, 3), rows = random_tensor({2, 1000}, 4);
-    const auto compute = [&](int threads) {
-        set_thread_count(threads);
-        Tensor y({2, 15, 13, 40}), dense({2, 33});
-        cpu_backend().plan_conv2d(v, {kernel, {}, {}}, Direction::forward, Fused::relu)->run(x, y);
-        cpu_backend().dense(rows, w, {}, Fused::none, dense);
-        set_thread_count(0);
-        return std::pair(y, dense);
-    };
-    const auto first = compute(1);
-    for (int i = 0; i < 20; i++) {
-        const auto again = compute(1 + i % 3);
-        CHECK(same_bits(again.first, first.first));
-        CHECK(same_bits(again.second, first.second));
-    }
-}
-
-TEST_CASE("threads: an exception in a block reaches the caller") {
-    CHECK_THROWS_WITH_AS(parallel_for(64, [](Index i) { if (i == 13) fail("block {}", i); }), "block 13", Error);
-}
-
 TEST_CASE("devices by name") {
     CHECK(backend_named("reference").name() == "reference");
     CHECK(backend_named("auto").name() == cpu_backend().name());
