@@ -11,7 +11,8 @@ Tensor random_tensor(Shape shape, std::uint64_t seed, double low, double high, D
     Tensor t(shape, dtype);
     with_type(dtype, [&](auto zero) {
         using T = decltype(zero);
-        for (T& v : t.values<T>()) v = T(low + (high - low) * double(bits() >> 11) * 0x1p-53);   // std distributions differ between libraries
+        for (T& v : t.values<T>())
+            v = T(low + (high - low) * double(bits() >> 11) * 0x1p-53);  // std distributions differ between libraries
     });
     return t;
 }
@@ -35,7 +36,7 @@ double finite_difference_error(const Function& f, std::vector<Tensor> inputs, st
     double worst = 0;
     for (std::size_t i = 0; i < inputs.size(); i++) {
         const Tensor u = random_tensor(inputs[i].shape(), seed + 17 * (i + 1), -1, 1, DType::f64);
-        const auto score_at = [&](double by) {             // <v, f(x + by u)>
+        const auto score_at = [&](double by) {  // <v, f(x + by u)>
             std::vector<Tensor> at = inputs;
             at[i] = at[i].clone();
             for (Index j = 0; j < u.size(); j++) at[i].data<double>()[j] += by * u.data<double>()[j];

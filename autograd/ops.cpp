@@ -95,7 +95,8 @@ Var divide(Tape& tape, const Var& a, const Var& b) {
 
 // maximum(a,b) = a where a >= b, else b; minimum(a,b) = a where b >= a, else b.
 static Var select(Tape& tape, const char* name, Binary op, const Var& a, const Var& b) {
-    const Tensor a_wins = op == Binary::maximum ? apply(tape, Binary::greater_equal, a.value, b.value) : apply(tape, Binary::greater_equal, b.value, a.value);
+    const Tensor a_wins =
+        op == Binary::maximum ? apply(tape, Binary::greater_equal, a.value, b.value) : apply(tape, Binary::greater_equal, b.value, a.value);
     return tape.record(name, {a, b}, apply(tape, op, a.value, b.value), [a_wins](const Tensor& dy, Walk& walk) {
         const Tensor to_a = combine(Binary::multiply, dy, a_wins, walk);
         if (walk.wants(0)) give_sum(walk, 0, to_a);
@@ -117,7 +118,7 @@ Var unary(Tape& tape, const UnaryFn& f, const Var& x) {
     if (f.kind == Unary::linear) return x;
     Tensor y(x.shape(), x.value.dtype());
     tape.backend().unary(f, x.value, y);
-    const Tensor in = f.is_plain_relu() ? y : x.value;     // a ReLU's slope can be read off its output: x need not be kept
+    const Tensor in = f.is_plain_relu() ? y : x.value;  // a ReLU's slope can be read off its output: x need not be kept
     return tape.record("unary", {x}, y, [f, in, y](const Tensor& dy, Walk& walk) {
         Tensor dx(dy.shape(), dy.dtype());
         walk.backend.unary_grad(f, walk.relu_rule, in, y, dy, dx);
@@ -142,7 +143,8 @@ Var softmax(Tape& tape, const Var& x) {
 
 Var matmul(Tape& tape, const Var& x, const Var& w) {
     // y = x w;  dx = dy w^T;  dw = x^T dy
-    LIMN_CHECK(x.shape().rank() == 2 && w.shape().rank() == 2 && x.shape()[1] == w.shape()[0], "{} and {} cannot be multiplied as matrices", x.shape().str(), w.shape().str());
+    LIMN_CHECK(x.shape().rank() == 2 && w.shape().rank() == 2 && x.shape()[1] == w.shape()[0], "{} and {} cannot be multiplied as matrices",
+               x.shape().str(), w.shape().str());
     Tensor y({x.shape()[0], w.shape()[1]}, x.value.dtype());
     tape.backend().dense(x.value, w.value, {}, Fused::none, y);
     return tape.record("matmul", {x, w}, y, [x, w](const Tensor& dy, Walk& walk) {
@@ -178,7 +180,8 @@ static Var total(Tape& tape, const char* name, Reduction op, const Var& x, const
     Tensor y(reduced_shape(x.shape(), axes), x.value.dtype());
     tape.backend().reduce(op, x.value, y);
     const double factor = op == Reduction::mean ? double(y.size()) / double(x.value.size()) : 1;
-    return tape.record(name, {x}, y, [shape = x.shape(), factor](const Tensor& dy, Walk& walk) { walk.give(0, repeated(dy, shape, factor, walk)); });
+    return tape.record(name, {x}, y,
+                       [shape = x.shape(), factor](const Tensor& dy, Walk& walk) { walk.give(0, repeated(dy, shape, factor, walk)); });
 }
 Var sum(Tape& tape, const Var& x, std::vector<int> axes) { return total(tape, "sum", Reduction::sum, x, axes); }
 Var mean(Tape& tape, const Var& x, std::vector<int> axes) { return total(tape, "mean", Reduction::mean, x, axes); }
@@ -197,9 +200,8 @@ Var max(Tape& tape, const Var& x, std::vector<int> axes) {
 }
 
 Var reshape(Tape& tape, const Var& x, Shape shape) {
-    return tape.record("reshape", {x}, x.value.reshaped(shape), [](const Tensor& dy, Walk& walk) {
-        walk.give(0, dy.reshaped(walk.gradient_for(0, dy.dtype()).shape()));
-    });
+    return tape.record("reshape", {x}, x.value.reshaped(shape),
+                       [](const Tensor& dy, Walk& walk) { walk.give(0, dy.reshaped(walk.gradient_for(0, dy.dtype()).shape())); });
 }
 
 Var transpose(Tape& tape, const Var& x, std::vector<int> order) {
@@ -221,8 +223,8 @@ Var concatenate(Tape& tape, const std::vector<Var>& parts, int axis) {
     if (axis < 0) axis += shape.rank();
     shape[axis] = 0;
     for (const Var& part : parts) {
-        LIMN_CHECK(part.shape().rank() == shape.rank() && part.shape().with(axis, 0) == shape.with(axis, 0), "{} and {} cannot be joined along axis {}",
-                   parts[0].shape().str(), part.shape().str(), axis);
+        LIMN_CHECK(part.shape().rank() == shape.rank() && part.shape().with(axis, 0) == shape.with(axis, 0),
+                   "{} and {} cannot be joined along axis {}", parts[0].shape().str(), part.shape().str(), axis);
         shape[axis] += part.shape()[axis];
     }
     Tensor y(shape, parts[0].value.dtype());
@@ -260,7 +262,8 @@ Var crop(Tape& tape, const Var& x, const Shape& from, const Shape& size) {
     Shape zero = size;
     for (int i = 0; i < size.rank(); i++) {
         zero[i] = 0;
-        LIMN_CHECK(from[i] >= 0 && size[i] >= 0 && from[i] + size[i] <= x.shape()[i], "a part {} at {} cannot be cut out of {}", size.str(), from.str(), x.shape().str());
+        LIMN_CHECK(from[i] >= 0 && size[i] >= 0 && from[i] + size[i] <= x.shape()[i], "a part {} at {} cannot be cut out of {}", size.str(),
+                   from.str(), x.shape().str());
     }
     Tensor y(size, x.value.dtype());
     tape.backend().copy_box(x.value, from, size, y, zero);
@@ -277,7 +280,8 @@ Var index(Tape& tape, const Var& x, Index flat) { return index(tape, x, std::vec
 Var index(Tape& tape, const Var& x, const std::vector<Index>& flat) {
     const Index N = x.shape()[0], block = N ? x.value.size() / N : 0;
     LIMN_CHECK(Index(flat.size()) == N, "{} elements are named for {} images: name one for each", flat.size(), N);
-    for (Index i : flat) LIMN_CHECK(i >= 0 && i < block, "there is no element {}: an output of shape {} has 0 to {}", i, x.shape().str(), block - 1);
+    for (Index i : flat)
+        LIMN_CHECK(i >= 0 && i < block, "there is no element {}: an output of shape {} has 0 to {}", i, x.shape().str(), block - 1);
     Tensor y({N}, x.value.dtype());
     with_type(y.dtype(), [&](auto zero) {
         using T = decltype(zero);

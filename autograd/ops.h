@@ -16,7 +16,7 @@ Var add(Tape&, const Var& a, const Var& b);
 Var subtract(Tape&, const Var& a, const Var& b);
 Var multiply(Tape&, const Var& a, const Var& b);
 Var divide(Tape&, const Var& a, const Var& b);
-Var maximum(Tape&, const Var& a, const Var& b);            // where equal, the gradient goes to a (as TensorFlow's does)
+Var maximum(Tape&, const Var& a, const Var& b);  // where equal, the gradient goes to a (as TensorFlow's does)
 Var minimum(Tape&, const Var& a, const Var& b);
 Var scale(Tape&, const Var& x, double factor);
 Var shift(Tape&, const Var& x, double summand);
@@ -26,23 +26,23 @@ Var relu(Tape&, const Var& x);
 Var exp(Tape&, const Var& x);
 Var log(Tape&, const Var& x);
 Var sqrt(Tape&, const Var& x);
-Var softmax(Tape&, const Var& x);                          // over the last axis
+Var softmax(Tape&, const Var& x);  // over the last axis
 
-Var matmul(Tape&, const Var& x, const Var& w);             // (N,c) (c,k) -> (N,k)
+Var matmul(Tape&, const Var& x, const Var& w);  // (N,c) (c,k) -> (N,k)
 
 // Reduced axes keep size 1 (drop them with reshape). Axes count from 0; negative ones from the end.
 Var sum(Tape&, const Var& x, std::vector<int> axes);
 Var mean(Tape&, const Var& x, std::vector<int> axes);
-Var max(Tape&, const Var& x, std::vector<int> axes);       // equal winners share the gradient (as TensorFlow's do)
+Var max(Tape&, const Var& x, std::vector<int> axes);  // equal winners share the gradient (as TensorFlow's do)
 
-Var reshape(Tape&, const Var& x, Shape shape);             // the first axis must stay
+Var reshape(Tape&, const Var& x, Shape shape);               // the first axis must stay
 Var transpose(Tape&, const Var& x, std::vector<int> order);  // order[0] must be 0
 Var concatenate(Tape&, const std::vector<Var>& parts, int axis);
-Var pad(Tape&, const Var& x, const Shape& before, const Shape& after);   // with zeros
+Var pad(Tape&, const Var& x, const Shape& before, const Shape& after);  // with zeros
 Var crop(Tape&, const Var& x, const Shape& from, const Shape& size);
 
 // One number an image: element `flat` of each image's own block (for logits (N,K): the class). (N,...) -> (N)
 Var index(Tape&, const Var& x, Index flat);
-Var index(Tape&, const Var& x, const std::vector<Index>& flat);          // another element for each image
+Var index(Tape&, const Var& x, const std::vector<Index>& flat);  // another element for each image
 
 }  // namespace limn

@@ -13,7 +13,7 @@ Var Tape::watch(const Var& value) {
 Var Tape::parameter(const Tensor& weight) {
     if (weight.empty() || !watched_parameters_.contains(weight.id())) return weight;
     for (const auto& [id, place] : parameter_places_)
-        if (id == weight.id()) return {weight, place};     // a shared layer: one place for both its uses
+        if (id == weight.id()) return {weight, place};  // a shared layer: one place for both its uses
     const Var var = watch(weight);
     parameter_places_.emplace_back(weight.id(), var.id);
     return var;
@@ -32,7 +32,8 @@ Var Tape::record(std::string_view op, std::vector<Var> inputs, Tensor output, Ba
 
 std::vector<Tensor> Tape::gradients(const Var& y, const Tensor& seed, std::span<const Var> wanted, ReluRule rule) const {
     const Index rows = y.shape().rank() ? y.shape()[0] : 1;
-    LIMN_CHECK(seed.shape().rank() == y.shape().rank() && seed.size() % y.value.size() == 0 && (rows == 0 || y.shape().rank() == 0 || seed.shape()[0] % rows == 0),
+    LIMN_CHECK(seed.shape().rank() == y.shape().rank() && seed.size() % y.value.size() == 0 &&
+                   (rows == 0 || y.shape().rank() == 0 || seed.shape()[0] % rows == 0),
                "the seed {} does not fit what is explained, {}", seed.shape().str(), y.shape().str());
     Walk walk(*this, rule);
     walk.targets_ = seed.size() / std::max<Index>(1, y.value.size());
@@ -92,7 +93,7 @@ void Walk::give(int input, Tensor dx) {
     if (sum.empty()) {
         sum = std::move(dx);
     } else {
-        Tensor total(sum.shape(), sum.dtype());            // a new tensor: the old one may also be somebody else's dy
+        Tensor total(sum.shape(), sum.dtype());  // a new tensor: the old one may also be somebody else's dy
         backend.binary(Binary::add, sum, dx, total);
         sum = std::move(total);
     }

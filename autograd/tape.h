@@ -40,9 +40,9 @@ public:
     Tape(const Tape&) = delete;
     const Backend& backend() const { return backend_; }
 
-    Var watch(const Var& value);                           // recorded from here on
+    Var watch(const Var& value);  // recorded from here on
     void watch_parameter(const Tensor& weight) { watched_parameters_.insert(weight.id()); }
-    Var parameter(const Tensor& weight);                   // a layer's weight: recorded only if somebody watches it
+    Var parameter(const Tensor& weight);  // a layer's weight: recorded only if somebody watches it
 
     // Called by every differentiable function with its result. Keeps `backward` (and what it holds) only if an input is recorded.
     Var record(std::string_view op, std::vector<Var> inputs, Tensor output, Backward backward);
@@ -61,7 +61,7 @@ private:
         std::vector<int> inputs;
         std::vector<Shape> input_shapes;
         Shape shape;
-        Backward backward;                                 // empty for a watched value
+        Backward backward;  // empty for a watched value
     };
     const Backend& backend_;
     std::vector<Entry> entries_;
@@ -75,14 +75,15 @@ public:
     const Backend& backend;
     const ReluRule relu_rule;
 
-    Index targets() const { return targets_; }             // T: dy holds T times the images of the forward pass
-    bool wants(int input) const;                           // does anybody need the gradient of this input?
-    Tensor gradient_for(int input, DType dtype) const;     // uninitialised, the right shape for give()
-    void give(int input, Tensor dx);                       // adds dx to what the input got from elsewhere
+    Index targets() const { return targets_; }          // T: dy holds T times the images of the forward pass
+    bool wants(int input) const;                        // does anybody need the gradient of this input?
+    Tensor gradient_for(int input, DType dtype) const;  // uninitialised, the right shape for give()
+    void give(int input, Tensor dx);                    // adds dx to what the input got from elsewhere
 
 private:
     friend class Tape;
-    Walk(const Tape& tape, ReluRule rule) : backend(tape.backend_), relu_rule(rule), tape_(tape), gradients_(tape.entries_.size()), needed_(tape.entries_.size()) {}
+    Walk(const Tape& tape, ReluRule rule)
+        : backend(tape.backend_), relu_rule(rule), tape_(tape), gradients_(tape.entries_.size()), needed_(tape.entries_.size()) {}
     const Tape& tape_;
     std::vector<Tensor> gradients_;
     std::vector<bool> needed_;

@@ -6,7 +6,8 @@ namespace limn {
 
 // Layers between the average and the scores that only pass the numbers on.
 static bool passes_on(const std::string& class_name) {
-    for (const char* name : {"Dropout", "Flatten", "Reshape", "SpatialDropout2D", "AlphaDropout", "GaussianDropout", "GaussianNoise", "ActivityRegularization"})
+    for (const char* name : {"Dropout", "Flatten", "Reshape", "SpatialDropout2D", "AlphaDropout", "GaussianDropout", "GaussianNoise",
+                             "ActivityRegularization"})
         if (class_name == name) return true;
     return false;
 }
@@ -24,8 +25,10 @@ std::optional<CamHead> find_cam_head(const Model& model, const Head& head, std::
             return found;
         } else if (!linear_seen && node.inputs.size() == 1 && (kind == "Dense" || kind == "Conv2D")) {
             const Shape &in = model.node(node.inputs[0]).shape, &kernel = node.layer->weights[0].shape;
-            if (kind == "Conv2D" && !(in.rank() == 4 && in[1] == 1 && in[2] == 1 && kernel[0] == 1 && kernel[1] == 1 && kernel[2] == in[3])) {
-                reason = fmt::format("its scores come from the convolution '{}', not from global average pooling and one linear layer", node.name);
+            if (kind == "Conv2D" &&
+                !(in.rank() == 4 && in[1] == 1 && in[2] == 1 && kernel[0] == 1 && kernel[1] == 1 && kernel[2] == in[3])) {
+                reason = fmt::format("its scores come from the convolution '{}', not from global average pooling and one linear layer",
+                                     node.name);
                 return std::nullopt;
             }
             if (node.layer->fused_relu) {
@@ -52,9 +55,11 @@ Tensor cam(const CamHead& head, const Tensor& activations, const std::vector<std
         const float* A = activations.data() + i % N * pixels * C;
         for (Index p = 0; p < pixels; p++) {
             double sum = 0;
-            if (head.weights.empty()) sum = double(A[p * C + target.index]);
+            if (head.weights.empty())
+                sum = double(A[p * C + target.index]);
             else
-                for (Index c = 0; c < C; c++) sum += double(head.weights.data()[c * head.weights.shape()[1] + target.index]) * double(A[p * C + c]);
+                for (Index c = 0; c < C; c++)
+                    sum += double(head.weights.data()[c * head.weights.shape()[1] + target.index]) * double(A[p * C + c]);
             maps.data()[i * pixels + p] = float(target.sign * sum);
         }
     });

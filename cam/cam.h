@@ -13,9 +13,9 @@ namespace limn {
 
 // The linear end of such a network.
 struct CamHead {
-    int layer;                                             // the node whose output A is averaged
-    Tensor weights;                                        // (c,K); empty: the averages themselves are the scores (NiN, SqueezeNet)
-    Tensor bias;                                           // (K), or empty
+    int layer;       // the node whose output A is averaged
+    Tensor weights;  // (c,K); empty: the averages themselves are the scores (NiN, SqueezeNet)
+    Tensor bias;     // (K), or empty
 };
 
 // Follows the scores back to the averaged layer, through layers that change nothing (dropout, flatten, reshape).

@@ -42,8 +42,10 @@ int default_layer(const Model& model) {
         const Node& node = model.node(i);
         const std::string& kind = node.layer->class_name;
         // a pool or a dropout after the last convolution only blurs or repeats what is seen
-        const bool repeats = kind.find("Pooling") != std::string::npos || kind.find("Dropout") != std::string::npos || kind.find("Padding") != std::string::npos;
-        if (leads[std::size_t(i)] && !node.inputs.empty() && !repeats && has_map(model, i) && node.shape[1] != 1 && node.shape[2] != 1) return i;
+        const bool repeats = kind.find("Pooling") != std::string::npos || kind.find("Dropout") != std::string::npos ||
+                             kind.find("Padding") != std::string::npos;
+        if (leads[std::size_t(i)] && !node.inputs.empty() && !repeats && has_map(model, i) && node.shape[1] != 1 && node.shape[2] != 1)
+            return i;
     }
     for (int i = head.logits; i >= 0; i--)
         if (leads[std::size_t(i)] && has_map(model, i) && !model.node(i).inputs.empty()) return i;
@@ -58,23 +60,32 @@ std::vector<int> convolutions(const Model& model) {
 }
 
 // What is wrong with a map or its gradient, each with what to try.
-static std::vector<std::string> diagnose(const Map& map, const float* gradient, Index gradient_size, const Request& request, const Prediction& prediction) {
+static std::vector<std::string> diagnose(const Map& map, const float* gradient, Index gradient_size, const Request& request,
+                                         const Prediction& prediction) {
     std::vector<std::string> found;
     const Shape& shape = map.raw.shape();
-    if (shape[0] * shape[1] == 1) found.push_back("the layer is 1x1: its map has a single cell and shows no place; try an earlier layer (--layer, see `limn inspect`)");
+    if (shape[0] * shape[1] == 1)
+        found.push_back(
+            "the layer is 1x1: its map has a single cell and shows no place; try an earlier layer (--layer, see `limn inspect`)");
     if (!map.stats.finite) {
         found.push_back("the map holds NaN or infinite numbers: the weights or the input do, too; check them with `limn inspect`");
         return found;
     }
     if (gradient && std::all_of(gradient, gradient + gradient_size, [](float g) { return g == 0; })) {
         if (request.score == Score::output && prediction.score > 0.999f)
-            found.push_back(fmt::format("the softmax or sigmoid is saturated (p = {:.6f}), so its gradient is zero: use --score logit", prediction.score));
+            found.push_back(fmt::format("the softmax or sigmoid is saturated (p = {:.6f}), so its gradient is zero: use --score logit",
+                                        prediction.score));
         else
-            found.push_back("the gradient is zero everywhere: the score does not depend on this layer (dead ReLUs, or another branch); try another layer or --method hirescam,cam");
+            found.push_back(
+                "the gradient is zero everywhere: the score does not depend on this layer (dead ReLUs, or another branch); try another "
+                "layer or --method hirescam,cam");
     } else if (map.stats.min == map.stats.max) {
         found.push_back("the map is the same everywhere: it shows no place; try another layer or target");
     } else if (map.stats.max <= 0) {
-        found.push_back(fmt::format("nothing speaks for '{}' here: all cells are <= 0 (lowest {:.4g}); the .npy holds the signed map, --target another class or --normalize minmax shows it", map.target.label, map.stats.min));
+        found.push_back(
+            fmt::format("nothing speaks for '{}' here: all cells are <= 0 (lowest {:.4g}); the .npy holds the signed map, --target another "
+                        "class or --normalize minmax shows it",
+                        map.target.label, map.stats.min));
     } else if (map.stats.max < 1e-30f) {
         found.push_back(fmt::format("the map is almost zero (largest {:.3g}): use --score logit", map.stats.max));
     }
@@ -86,7 +97,8 @@ std::vector<Explained> explain(const Backend& backend, const Model& model, const
     const Index N = images.shape()[0], K = head.classes;
     std::vector<int> keep{head.logits, head.output};
     for (int layer : request.layers) {
-        LIMN_CHECK(has_map(model, layer), "layer '{}' has no spatial map: its output is {}", model.node(layer).name, model.node(layer).shape.str());
+        LIMN_CHECK(has_map(model, layer), "layer '{}' has no spatial map: its output is {}", model.node(layer).name,
+                   model.node(layer).shape.str());
         keep.push_back(layer);
     }
     std::optional<CamHead> cam_head;
@@ -102,14 +114,16 @@ std::vector<Explained> explain(const Backend& backend, const Model& model, const
 
     // Forward; only what lies above the lowest watched layer is recorded.
     Tape tape(backend);
-    const std::vector<Var> values = model.forward(tape, {images}, gradient ? std::span<const int>(request.layers) : std::span<const int>(), keep);
+    const std::vector<Var> values =
+        model.forward(tape, {images}, gradient ? std::span<const int>(request.layers) : std::span<const int>(), keep);
     const Tensor &logits = values[std::size_t(head.logits)].value, &outputs = values[std::size_t(head.output)].value;
     std::vector<Explained> results(static_cast<std::size_t>(N));
     std::vector<std::vector<Target>> targets;
     for (Index n = 0; n < N; n++) {
         const float *logit = logits.data() + n * K, *output = outputs.data() + n * K;
         LIMN_CHECK(std::all_of(output, output + K, [](float v) { return std::isfinite(v); }),
-                   "model '{}' answers with NaN or infinite numbers: its weights or the image's numbers are broken (see `limn inspect`)", model.name);
+                   "model '{}' answers with NaN or infinite numbers: its weights or the image's numbers are broken (see `limn inspect`)",
+                   model.name);
         auto& result = results[std::size_t(n)];
         result.predictions = predictions(head, logit, output, request.labels, top);
         result.targets = choose_targets(request.target, head, logit, output, request.labels);
@@ -121,7 +135,8 @@ std::vector<Explained> explain(const Backend& backend, const Model& model, const
     if (gradient) {
         std::vector<Var> watched;
         for (int layer : request.layers) watched.push_back(values[std::size_t(layer)]);
-        gradients = tape.gradients(values[std::size_t(request.score == Score::logit ? head.logits : head.output)], seed_of(targets, K), watched);
+        gradients =
+            tape.gradients(values[std::size_t(request.score == Score::logit ? head.logits : head.output)], seed_of(targets, K), watched);
     }
 
     // Maps. For T targets a tensor of maps is (T*N,h,w), target by target.
@@ -129,7 +144,8 @@ std::vector<Explained> explain(const Backend& backend, const Model& model, const
         const Index T = Index(targets[0].size()), h = maps.shape()[1], w = maps.shape()[2];
         for (Index i = 0; i < T * N; i++) {
             auto& result = results[std::size_t(i % N)];
-            Map map{method.name, method.variant, layer, result.targets[std::size_t(i / N)], maps.rows(i, 1).reshaped({h, w}).clone(), {}, {}};
+            Map map{method.name, method.variant, layer, result.targets[std::size_t(i / N)], maps.rows(i, 1).reshaped({h, w}).clone(), {},
+                    {}};
             map.stats = statistics(map.raw);
             const Index size = dA.empty() ? 0 : dA.size() / (T * N);
             map.diagnostics = diagnose(map, dA.empty() ? nullptr : dA.data() + i * size, size, request, result.predictions[0]);
@@ -142,7 +158,8 @@ std::vector<Explained> explain(const Backend& backend, const Model& model, const
             continue;
         }
         const auto formula = method.name == "grad-cam" ? grad_cam : hires_cam;
-        for (std::size_t i = 0; i < request.layers.size(); i++) add(method, request.layers[i], formula(values[std::size_t(request.layers[i])].value, gradients[i]), gradients[i]);
+        for (std::size_t i = 0; i < request.layers.size(); i++)
+            add(method, request.layers[i], formula(values[std::size_t(request.layers[i])].value, gradients[i]), gradients[i]);
     }
     return results;
 }

@@ -13,7 +13,7 @@ namespace limn {
 
 // cam, grad-cam, hirescam; an unknown name is an Error that lists them. "all" gives those that apply.
 struct Method {
-    std::string name, variant;                             // variant: the exact formula's name, for the records
+    std::string name, variant;  // variant: the exact formula's name, for the records
     bool needs_gradient;
 };
 std::span<const Method> methods();
@@ -29,7 +29,7 @@ std::vector<int> convolutions(const Model& model);
 struct Request {
     std::vector<Method> methods;
     std::vector<int> layers;
-    std::string target = "auto";                           // for all images
+    std::string target = "auto";  // for all images
     Score score = Score::logit;
     std::vector<std::string> labels;
 };
@@ -38,15 +38,15 @@ struct Map {
     std::string method, variant;
     int layer;
     Target target;
-    Tensor raw;                                            // (h,w), signed
+    Tensor raw;  // (h,w), signed
     MapStatistics stats;
-    std::vector<std::string> diagnostics;                  // why it cannot be drawn, or should not be trusted, and what to try
+    std::vector<std::string> diagnostics;  // why it cannot be drawn, or should not be trusted, and what to try
 };
 
-struct Explained {                                         // one image
+struct Explained {  // one image
     std::vector<Prediction> predictions;
     std::vector<Target> targets;
-    std::vector<Map> maps;                                 // by target, then layer, then method
+    std::vector<Map> maps;  // by target, then layer, then method
 };
 
 // images: (N,h,w,c), preprocessed. top: how many predictions to report.

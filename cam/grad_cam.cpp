@@ -7,7 +7,8 @@ namespace limn {
 // Calls each(activations, gradients, map, pixels, channels) for every image of every target.
 template <class Each> static Tensor for_each_image(const Tensor& A, const Tensor& G, Each each) {
     const Shape &a = A.shape(), &g = G.shape();
-    LIMN_CHECK(a.rank() == 4 && g.rank() == 4 && a[0] > 0 && g[0] % a[0] == 0 && a.with(0, g[0]) == g, "gradients {} do not belong to activations {}", g.str(), a.str());
+    LIMN_CHECK(a.rank() == 4 && g.rank() == 4 && a[0] > 0 && g[0] % a[0] == 0 && a.with(0, g[0]) == g,
+               "gradients {} do not belong to activations {}", g.str(), a.str());
     const Index pixels = a[1] * a[2], channels = a[3];
     Tensor maps({g[0], a[1], a[2]});
     parallel_for(g[0], [&](Index i) {

@@ -70,10 +70,12 @@ std::vector<Box> bounding_boxes(const Tensor& heat, float threshold) {
             const Index at = open.back(), row = at / W, column = at % W;
             open.pop_back();
             size++;
-            box = {std::min(box.top, row), std::min(box.left, column), std::max(box.bottom, row + 1), std::max(box.right, column + 1), std::max(box.peak, v[at])};
+            box = {std::min(box.top, row), std::min(box.left, column), std::max(box.bottom, row + 1), std::max(box.right, column + 1),
+                   std::max(box.peak, v[at])};
             for (Index r = std::max<Index>(0, row - 1); r <= std::min(H - 1, row + 1); r++)
                 for (Index c = std::max<Index>(0, column - 1); c <= std::min(W - 1, column + 1); c++)
-                    if (const Index next = r * W + c; !seen[std::size_t(next)] && v[next] >= threshold && v[next] > 0) seen[std::size_t(next)] = true, open.push_back(next);
+                    if (const Index next = r * W + c; !seen[std::size_t(next)] && v[next] >= threshold && v[next] > 0)
+                        seen[std::size_t(next)] = true, open.push_back(next);
         }
         if (size > best_size) best = box, best_size = size;
     }

@@ -10,11 +10,13 @@
 namespace limn {
 
 Head find_head(const Model& model, int output_number) {
-    LIMN_CHECK(output_number >= 0 && output_number < int(model.outputs.size()), "the model has {} outputs, there is no output {}", model.outputs.size(), output_number);
+    LIMN_CHECK(output_number >= 0 && output_number < int(model.outputs.size()), "the model has {} outputs, there is no output {}",
+               model.outputs.size(), output_number);
     const int output = model.outputs[std::size_t(output_number)];
     const Node& node = model.node(output);
-    LIMN_CHECK(node.shape.rank() == 2, "the model's output '{}' is {}, not one row of class scores an image: `limn run` explains single elements of any output", node.name,
-               node.shape.str());
+    LIMN_CHECK(node.shape.rank() == 2,
+               "the model's output '{}' is {}, not one row of class scores an image: `limn run` explains single elements of any output",
+               node.name, node.shape.str());
     const int logits = model.logits(output);
     const auto* activation = logits == output ? nullptr : dynamic_cast<const Activation*>(node.layer.get());
     const Head::Kind kind = !activation ? Head::Kind::linear : activation->is_softmax() ? Head::Kind::softmax : Head::Kind::sigmoid;
@@ -39,25 +41,27 @@ std::string label_of(const Head& head, Index index, double sign, const std::vect
 static std::vector<Index> ranking(const float* scores, Index count) {
     std::vector<Index> order(std::size_t(count), 0);
     std::iota(order.begin(), order.end(), Index(0));
-    std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return scores[a] > scores[b]; });   // NaN stays where it is
+    std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return scores[a] > scores[b]; });  // NaN stays where it is
     return order;
 }
 
-std::vector<Target> choose_targets(const std::string& spec, const Head& head, const float* logits, const float* outputs, const std::vector<std::string>& labels) {
+std::vector<Target> choose_targets(const std::string& spec, const Head& head, const float* logits, const float* outputs,
+                                   const std::vector<std::string>& labels) {
     const auto target = [&](Index index, double sign) { return Target{index, sign, label_of(head, index, sign, labels)}; };
-    if (head.binary()) {                                   // one number, two sides
+    if (head.binary()) {  // one number, two sides
         if (spec == "auto") return {target(0, outputs[0] >= 0.5f ? 1 : -1)};
         if (spec == "top:1") return choose_targets("auto", head, logits, outputs, labels);
         if (spec == "top:2") return {target(0, outputs[0] >= 0.5f ? 1 : -1), target(0, outputs[0] >= 0.5f ? -1 : 1)};
         if (spec == "1" || (labels.size() == 2 && spec == labels[1])) return {target(0, 1)};
         if (spec == "0" || (labels.size() == 2 && spec == labels[0])) return {target(0, -1)};
-        fail("target '{}': the model answers with one sigmoid; auto, 1 (what speaks for it), 0 (what speaks against it){} can be explained", spec,
-             labels.size() == 2 ? fmt::format(", {} and {}", labels[1], labels[0]) : "");
+        fail("target '{}': the model answers with one sigmoid; auto, 1 (what speaks for it), 0 (what speaks against it){} can be explained",
+             spec, labels.size() == 2 ? fmt::format(", {} and {}", labels[1], labels[0]) : "");
     }
     if (spec == "auto") return {target(ranking(logits, head.classes)[0], 1)};
     if (spec.starts_with("top:")) {
         const auto count = parse_index(std::string_view(spec).substr(4));
-        LIMN_CHECK(count && *count >= 1 && *count <= head.classes, "target '{}': the number after top: should be 1 to {}", spec, head.classes);
+        LIMN_CHECK(count && *count >= 1 && *count <= head.classes, "target '{}': the number after top: should be 1 to {}", spec,
+                   head.classes);
         const std::vector<Index> order = ranking(logits, head.classes);
         std::vector<Target> targets;
         for (Index i = 0; i < *count; i++) targets.push_back(target(order[std::size_t(i)], 1));
@@ -73,7 +77,9 @@ std::vector<Target> choose_targets(const std::string& spec, const Head& head, co
     for (const std::string& label : labels)
         if (label.find(spec) != std::string::npos && similar.size() < 120) similar += (similar.empty() ? "" : ", ") + label;
     fail("target '{}' is no class of this model: give an index from 0 to {}, top:K{}", spec, head.classes - 1,
-         labels.empty() ? " (it has no class names; --labels FILE gives them)" : similar.empty() ? " or a class name" : ", or one of " + similar);
+         labels.empty()    ? " (it has no class names; --labels FILE gives them)"
+         : similar.empty() ? " or a class name"
+                           : ", or one of " + similar);
 }
 
 Tensor seed_of(const std::vector<std::vector<Target>>& targets, Index classes, DType dtype) {
@@ -83,15 +89,18 @@ Tensor seed_of(const std::vector<std::vector<Target>>& targets, Index classes, D
         LIMN_CHECK(Index(targets[std::size_t(n)].size()) == T, "every image of a batch needs the same number of targets");
         for (Index t = 0; t < T; t++) {
             const Target& target = targets[std::size_t(n)][std::size_t(t)];
-            with_type(dtype, [&](auto zero) { seed.data<decltype(zero)>()[(t * N + n) * classes + target.index] = decltype(zero)(target.sign); });
+            with_type(dtype,
+                      [&](auto zero) { seed.data<decltype(zero)>()[(t * N + n) * classes + target.index] = decltype(zero)(target.sign); });
         }
     }
     return seed;
 }
 
-std::vector<Prediction> predictions(const Head& head, const float* logits, const float* outputs, const std::vector<std::string>& labels, Index top) {
-    if (head.binary()) {                                   // both sides of the sigmoid, the likelier first
-        std::vector<Prediction> sides{{1, label_of(head, 0, 1, labels), outputs[0], logits[0]}, {0, label_of(head, 0, -1, labels), 1 - outputs[0], -logits[0]}};
+std::vector<Prediction> predictions(const Head& head, const float* logits, const float* outputs, const std::vector<std::string>& labels,
+                                    Index top) {
+    if (head.binary()) {  // both sides of the sigmoid, the likelier first
+        std::vector<Prediction> sides{{1, label_of(head, 0, 1, labels), outputs[0], logits[0]},
+                                      {0, label_of(head, 0, -1, labels), 1 - outputs[0], -logits[0]}};
         if (outputs[0] < 0.5f) std::swap(sides[0], sides[1]);
         sides.resize(std::size_t(std::clamp<Index>(top, 1, 2)));
         return sides;

@@ -11,28 +11,29 @@
 
 namespace limn {
 
-enum class Score { logit, output };                        // before or after the last softmax/sigmoid
+enum class Score { logit, output };  // before or after the last softmax/sigmoid
 
 // The output a model is explained by: (N,K) numbers.
 struct Head {
     enum class Kind { softmax, sigmoid, linear };
     Kind kind;
-    int output, logits;                                    // nodes; the same if nothing follows the logits
+    int output, logits;  // nodes; the same if nothing follows the logits
     Index classes;
     bool binary() const { return kind == Kind::sigmoid && classes == 1; }
 };
 Head find_head(const Model& model, int output_number = 0);
 
 struct Target {
-    Index index;                                           // class
-    double sign;                                           // -1: explain what speaks against it (the other side of a single sigmoid)
+    Index index;  // class
+    double sign;  // -1: explain what speaks against it (the other side of a single sigmoid)
     std::string label;
 };
 
 // spec: auto | INDEX | LABEL | top:K. auto is the winning class; for a single sigmoid the side it predicts: the score
 // itself where its output is >= 0.5, else its negative. logits, outputs: this image's K numbers. Labels may be empty;
 // a binary head takes two (of 0 and of 1).
-std::vector<Target> choose_targets(const std::string& spec, const Head& head, const float* logits, const float* outputs, const std::vector<std::string>& labels);
+std::vector<Target> choose_targets(const std::string& spec, const Head& head, const float* logits, const float* outputs,
+                                   const std::vector<std::string>& labels);
 
 std::string label_of(const Head& head, Index index, double sign, const std::vector<std::string>& labels);
 
@@ -43,8 +44,9 @@ Tensor seed_of(const std::vector<std::vector<Target>>& targets, Index classes, D
 struct Prediction {
     Index index;
     std::string label;
-    float score, logit;                                    // after and before the softmax/sigmoid
+    float score, logit;  // after and before the softmax/sigmoid
 };
-std::vector<Prediction> predictions(const Head& head, const float* logits, const float* outputs, const std::vector<std::string>& labels, Index top);
+std::vector<Prediction> predictions(const Head& head, const float* logits, const float* outputs, const std::vector<std::string>& labels,
+                                    Index top);
 
 }  // namespace limn

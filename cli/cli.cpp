@@ -1,7 +1,6 @@
 #include "cli/cli.h"
 
 #include <CLI/CLI.hpp>
-
 #include <cstdio>
 
 #include "engine/error.h"
@@ -35,7 +34,7 @@ int run(const std::vector<std::string>& arguments) {
     add_fetch(app);
     try {
         app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
-    } catch (const CLI::Success& e) {                      // --help, --version
+    } catch (const CLI::Success& e) {  // --help, --version
         return app.exit(e);
     } catch (const CLI::ParseError& e) {
         return complain(std::string(e.what()) + " (see `limn --help`)");

@@ -34,20 +34,20 @@ struct Ready {
     LoadedModel loaded;
     const Backend* backend;
     PreprocessChoice preprocess;
-    Index height = 0, width = 0;                           // photos are resized to this; 0: each keeps its own size
+    Index height = 0, width = 0;  // photos are resized to this; 0: each keeps its own size
     Index channels = 3;
     double load_ms = 0;
 };
 Ready prepare(const Options& options);
-void print_notes(const Ready& ready);                      // to stderr: what was inferred
+void print_notes(const Ready& ready);  // to stderr: what was inferred
 
 struct Photo {
     std::string path;
-    Image image;                                           // as it is
-    Tensor input;                                          // as the model takes it: (1,h,w,c)
+    Image image;   // as it is
+    Tensor input;  // as the model takes it: (1,h,w,c)
 };
 Photo load_photo(const std::string& path, const Ready& ready, const Options& options);
-Tensor stack(const std::vector<Photo>& photos);            // (N,h,w,c)
+Tensor stack(const std::vector<Photo>& photos);  // (N,h,w,c)
 
 double milliseconds_since(std::int64_t start_ns);
 std::int64_t now_ns();

@@ -1,9 +1,9 @@
+#include "cam/explain.h"
+
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include <filesystem>
-
-#include "cam/explain.h"
 #include "cli/cli.h"
 #include "engine/file.h"
 #include "view/image.h"
@@ -82,24 +82,27 @@ public:
         LIMN_CHECK(o.score == "logit" || o.score == "output", "--score {}: logit and output are known", o.score);
         request_.score = o.score == "output" ? Score::output : Score::logit;
         for (const std::string& kind : o.save)
-            LIMN_CHECK(kind == "png" || kind == "npy" || kind == "json" || kind == "html", "--save {}: png, npy, json and html are known", kind);
+            LIMN_CHECK(kind == "png" || kind == "npy" || kind == "json" || kind == "html", "--save {}: png, npy, json and html are known",
+                       kind);
         style_.mode = o.style == "blend" ? OverlayStyle::Mode::blend : OverlayStyle::Mode::article;
         LIMN_CHECK(o.style == "article" || o.style == "blend", "--style {}: article and blend are known", o.style);
         style_.colormap = colormap_from_name(o.colormap);
         style_.threshold = o.threshold;
         style_.alpha = o.alpha;
         normalize_ = normalize_named(o.normalize);
-        if (o.layers == std::vector<std::string>{"auto"}) std::fprintf(stderr, "limn: looking at layer %s\n", model_.node(request_.layers[0]).name.c_str());
+        if (o.layers == std::vector<std::string>{"auto"})
+            std::fprintf(stderr, "limn: looking at layer %s\n", model_.node(request_.layers[0]).name.c_str());
     }
 
     void run() {
         make_folder(o_.out);
-        const std::size_t batch = ready_.height ? 8 : 1;   // photos of their own sizes cannot share a tensor
+        const std::size_t batch = ready_.height ? 8 : 1;  // photos of their own sizes cannot share a tensor
         ProgressBar bar(o_.images.size() > 1 ? o_.images.size() : 0, "explaining", stderr);
         Json document{{"limn", LIMN_VERSION}, {"model", ready_.loaded.file.string()}, {"images", Json::array()}};
         for (std::size_t first = 0; first < o_.images.size(); first += batch) {
             std::vector<Photo> photos;
-            for (std::size_t i = first; i < std::min(o_.images.size(), first + batch); i++) photos.push_back(load_photo(o_.images[i], ready_, o_));
+            for (std::size_t i = first; i < std::min(o_.images.size(), first + batch); i++)
+                photos.push_back(load_photo(o_.images[i], ready_, o_));
             const std::int64_t start = now_ns();
             const std::vector<Explained> results = explain(*ready_.backend, model_, stack(photos), request_, o_.top);
             const double ms = milliseconds_since(start) / double(photos.size());
@@ -151,11 +154,14 @@ private:
         Json json{{"method", map.method}, {"variant", map.variant}, {"layer", model_.node(map.layer).name}};
         json["target"] = {{"index", map.target.index}, {"label", map.target.label}, {"sign", map.target.sign}};
         json["shape"] = {map.raw.shape()[0], map.raw.shape()[1]};
-        json["statistics"] = {{"min", s.min}, {"max", s.max}, {"mean", s.mean}, {"negative", s.negative}, {"peak", {s.peak_row, s.peak_column}}};
-        json["conventions"] = {{"normalize", o_.normalize}, {"upsampling", "half-pixel bilinear"}, {"style", o_.style}, {"colormap", o_.colormap}, {"threshold", o_.threshold}, {"alpha", o_.alpha}};
+        json["statistics"] = {
+            {"min", s.min}, {"max", s.max}, {"mean", s.mean}, {"negative", s.negative}, {"peak", {s.peak_row, s.peak_column}}};
+        json["conventions"] = {{"normalize", o_.normalize}, {"upsampling", "half-pixel bilinear"}, {"style", o_.style},
+                               {"colormap", o_.colormap},   {"threshold", o_.threshold},           {"alpha", o_.alpha}};
         json["boxes"] = Json::array();
         for (const Box& box : bounding_boxes(heat, o_.threshold))
-            json["boxes"].push_back({{"left", box.left}, {"top", box.top}, {"right", box.right}, {"bottom", box.bottom}, {"peak", box.peak}});
+            json["boxes"].push_back(
+                {{"left", box.left}, {"top", box.top}, {"right", box.right}, {"bottom", box.bottom}, {"peak", box.peak}});
         json["diagnostics"] = map.diagnostics;
         json["files"] = Json::array();
 
@@ -168,7 +174,9 @@ private:
         };
         if (wants(o_, "png")) keep(".png", [&](const fs::path& path) { write_png(path, picture); });
         if (wants(o_, "npy")) keep(".npy", [&](const fs::path& path) { write_npy(path, map.raw); });
-        if (wants(o_, "html")) pictures.push_back({fmt::format("{} at {}: {}", map.method, model_.node(map.layer).name, map.target.label), picture, map.diagnostics});
+        if (wants(o_, "html"))
+            pictures.push_back(
+                {fmt::format("{} at {}: {}", map.method, model_.node(map.layer).name, map.target.label), picture, map.diagnostics});
         if (o_.show && !o_.json) fmt::print("{}", terminal_picture(picture, 64));
         for (const std::string& d : map.diagnostics)
             std::fprintf(stderr, "limn: %s.%s: %s\n", map.method.c_str(), model_.node(map.layer).name.c_str(), d.c_str());
@@ -197,7 +205,9 @@ void add_explain(CLI::App& app) {
     command->add_option("images", o->images, "photos (JPEG, PNG, BMP)")->required();
     add_image_options(*command, *o);
     command->add_option("--method", o->methods, "grad-cam, cam, hirescam or all")->delimiter(',')->capture_default_str();
-    command->add_option("--layer", o->layers, "auto (the last with a spatial map), all (every convolution) or names")->delimiter(',')->capture_default_str();
+    command->add_option("--layer", o->layers, "auto (the last with a spatial map), all (every convolution) or names")
+        ->delimiter(',')
+        ->capture_default_str();
     command->add_option("--target", o->target, "auto (the winning class), an index, a label or top:K")->capture_default_str();
     command->add_option("--score", o->score, "explain the logit or the output (after softmax or sigmoid)")->capture_default_str();
     command->add_option("--top", o->top, "how many predictions to print")->capture_default_str();
@@ -209,10 +219,11 @@ void add_explain(CLI::App& app) {
     command->add_option("--alpha", o->alpha, "strength of the colours")->capture_default_str();
     command->add_option("--normalize", o->normalize, "max, minmax or none")->capture_default_str();
     command->add_flag("--show", o->show, "show the picture in the terminal, too");
-    command->footer("Examples:\n"
-                    "  limn explain cat.jpg --model vgg16\n"
-                    "  limn explain cat.jpg --model vgg16 --layer all --target tabby --save png,npy\n"
-                    "  limn explain photos/*.jpg --model mobilenet.h5 --method cam,grad-cam --json > maps.json");
+    command->footer(
+        "Examples:\n"
+        "  limn explain cat.jpg --model vgg16\n"
+        "  limn explain cat.jpg --model vgg16 --layer all --target tabby --save png,npy\n"
+        "  limn explain photos/*.jpg --model mobilenet.h5 --method cam,grad-cam --json > maps.json");
     command->callback([o] { Explainer(*o).run(); });
 }
 

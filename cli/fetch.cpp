@@ -39,7 +39,8 @@ void add_fetch(CLI::App& app) {
     auto o = std::make_shared<FetchCommand>();
     command->add_option("name", o->name, "vgg16, vgg16-notop, vgg19 or vgg19-notop")->required();
     command->add_option("--mirror", o->mirror, "another address to get the file from (also LIMN_MIRROR)");
-    command->footer("The cache is $LIMN_CACHE, else ~/.cache/limn. A download that stopped goes on where it was.\nExample:\n  limn fetch vgg16");
+    command->footer(
+        "The cache is $LIMN_CACHE, else ~/.cache/limn. A download that stopped goes on where it was.\nExample:\n  limn fetch vgg16");
     command->callback([o] { fetch_named(*o); });
 }
 

@@ -1,8 +1,7 @@
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "cam/explain.h"
 #include "cli/cli.h"
@@ -27,7 +26,9 @@ std::vector<std::string> broken_weights(const Model& model) {
         for (const Weight& w : layer->weights) {
             const auto values = w.value.values();
             const auto bad = std::count_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
-            if (bad) found.push_back(fmt::format("layer '{}': {} of the {} numbers of '{}' are NaN or infinite", layer->name, bad, w.shape.size(), w.name));
+            if (bad)
+                found.push_back(
+                    fmt::format("layer '{}': {} of the {} numbers of '{}' are NaN or infinite", layer->name, bad, w.shape.size(), w.name));
         }
     return found;
 }
@@ -59,7 +60,10 @@ void inspect(const InspectOptions& o) {
 
     if (o.json) {
         using Json = nlohmann::ordered_json;
-        Json document{{"model", model.name}, {"file", loaded.file.string()}, {"keras_version", loaded.keras_version}, {"parameters", model.parameters()}};
+        Json document{{"model", model.name},
+                      {"file", loaded.file.string()},
+                      {"keras_version", loaded.keras_version},
+                      {"parameters", model.parameters()}};
         document["preprocess"] = {{"mode", name_of(choice.mode)}, {"reason", choice.reason}};
         document["cam"] = cam_head.has_value();
         if (!cam_head) document["cam_refused"] = cam_note;
@@ -70,8 +74,12 @@ void inspect(const InspectOptions& o) {
             const Node& node = model.node(i);
             Json reads = Json::array();
             for (int in : node.inputs) reads.push_back(model.node(in).name);
-            document["layers"].push_back({{"name", node.name}, {"class", node.layer->class_name}, {"shape", std::vector<Index>(node.shape.begin(), node.shape.end())},
-                                          {"parameters", parameters_of(*node.layer)}, {"reads", reads}, {"grad_cam", !applies(i).empty()}});
+            document["layers"].push_back({{"name", node.name},
+                                          {"class", node.layer->class_name},
+                                          {"shape", std::vector<Index>(node.shape.begin(), node.shape.end())},
+                                          {"parameters", parameters_of(*node.layer)},
+                                          {"reads", reads},
+                                          {"grad_cam", !applies(i).empty()}});
         }
         fmt::print("{}\n", document.dump(2));
         return;
@@ -86,11 +94,14 @@ void inspect(const InspectOptions& o) {
     fmt::print("{:<{}}  {:<{}}  {:<20}  {:>12}  {}\n", "layer", name_width, "class", class_width, "output", "parameters", "explained by");
     for (int i = 0; i < int(model.nodes().size()); i++) {
         const Node& node = model.node(i);
-        fmt::print("{:<{}}  {:<{}}  {:<20}  {:>12}  {}\n", node.name, name_width, node.layer->class_name, class_width, node.shape.str(), parameters_of(*node.layer), applies(i));
+        fmt::print("{:<{}}  {:<{}}  {:<20}  {:>12}  {}\n", node.name, name_width, node.layer->class_name, class_width, node.shape.str(),
+                   parameters_of(*node.layer), applies(i));
     }
     fmt::print("\nparameters: {}\npreprocessing: {} ({})\n", model.parameters(), name_of(choice.mode), choice.reason);
     fmt::print("CAM: {}\n", cam_head ? fmt::format("applies at '{}'", model.node(cam_head->layer).name) : "does not apply: " + cam_note);
-    if (!loaded.labels.empty()) fmt::print("class names: {} ({}, {}, ...)\n", loaded.labels.size(), loaded.labels[0], loaded.labels[std::min<std::size_t>(1, loaded.labels.size() - 1)]);
+    if (!loaded.labels.empty())
+        fmt::print("class names: {} ({}, {}, ...)\n", loaded.labels.size(), loaded.labels[0],
+                   loaded.labels[std::min<std::size_t>(1, loaded.labels.size() - 1)]);
     for (const std::string& note : loaded.notes) fmt::print("note: {}\n", note);
     for (const std::string& line : broken) fmt::print("broken: {}\n", line);
 }

@@ -1,5 +1,4 @@
 #include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -38,8 +37,10 @@ static std::vector<std::string> read_labels(const std::string& path) {
     std::vector<std::string> lines(1);
     for (std::byte b : bytes) {
         const char c = static_cast<char>(b);
-        if (c == '\n') lines.emplace_back();
-        else if (c != '\r') lines.back() += c;
+        if (c == '\n')
+            lines.emplace_back();
+        else if (c != '\r')
+            lines.back() += c;
     }
     if (lines.back().empty()) lines.pop_back();
     LIMN_CHECK(!lines.empty(), "{}: holds no class names", path);
@@ -67,9 +68,11 @@ Ready prepare(const Options& o) {
     if (!o.labels.empty()) ready.loaded.labels = read_labels(o.labels);
     ready.preprocess = o.preprocess == "auto" ? choose_preprocess(model) : PreprocessChoice{preprocess_named(o.preprocess), "asked for"};
 
-    LIMN_CHECK(model.inputs.size() == 1, "model '{}' has {} inputs; photos go to models with one: give arrays to `limn run`", model.name, model.inputs.size());
+    LIMN_CHECK(model.inputs.size() == 1, "model '{}' has {} inputs; photos go to models with one: give arrays to `limn run`", model.name,
+               model.inputs.size());
     const Shape& input = model.node(model.inputs[0]).shape;
-    LIMN_CHECK(input.rank() == 4 && (input[3] == 3 || input[3] == 1), "model '{}' takes {}, not photos with 1 or 3 channels: give arrays to `limn run`", model.name, input.str());
+    LIMN_CHECK(input.rank() == 4 && (input[3] == 3 || input[3] == 1),
+               "model '{}' takes {}, not photos with 1 or 3 channels: give arrays to `limn run`", model.name, input.str());
     ready.channels = input[3];
     ready.height = input[1], ready.width = input[2];
     const bool fixed = ready.height > 0 && ready.width > 0;
@@ -78,7 +81,8 @@ Ready prepare(const Options& o) {
         ready.height = ready.width = 0;
     } else if (!o.size.empty()) {
         const auto [h, w] = parse_size(o.size);
-        LIMN_CHECK((input[1] < 0 || input[1] == h) && (input[2] < 0 || input[2] == w), "--size {}: model '{}' takes only {}x{}", o.size, model.name, ready.height, ready.width);
+        LIMN_CHECK((input[1] < 0 || input[1] == h) && (input[2] < 0 || input[2] == w), "--size {}: model '{}' takes only {}x{}", o.size,
+                   model.name, ready.height, ready.width);
         ready.height = h, ready.width = w;
     } else if (!fixed) {
         ready.height = ready.width = 224;
@@ -96,7 +100,8 @@ Photo load_photo(const std::string& path, const Ready& ready, const Options& o) 
     Image image = read_image(path);
     const Index h = ready.height ? ready.height : image.height, w = ready.width ? ready.width : image.width;
     const bool fits = h == image.height && w == image.width;
-    Tensor pixels = to_tensor(fits ? image : resize(image, h, w, o.resize == "nearest" ? Resampling::nearest : Resampling::bilinear), int(ready.channels));
+    Tensor pixels = to_tensor(fits ? image : resize(image, h, w, o.resize == "nearest" ? Resampling::nearest : Resampling::bilinear),
+                              int(ready.channels));
     preprocess(ready.preprocess.mode, pixels);
     return {path, std::move(image), pixels.reshaped({1, h, w, ready.channels})};
 }

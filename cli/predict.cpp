@@ -18,7 +18,10 @@ void predict(const PredictOptions& o) {
     const Ready ready = prepare(o);
     print_notes(ready);
     using Json = nlohmann::ordered_json;
-    Json document{{"limn", LIMN_VERSION}, {"model", ready.loaded.file.string()}, {"preprocess", name_of(ready.preprocess.mode)}, {"images", Json::array()}};
+    Json document{{"limn", LIMN_VERSION},
+                  {"model", ready.loaded.file.string()},
+                  {"preprocess", name_of(ready.preprocess.mode)},
+                  {"images", Json::array()}};
     const std::size_t batch = ready.height ? 8 : 1;
     ProgressBar bar(o.images.size() > 8 ? o.images.size() : 0, "predicting", stderr);
     for (std::size_t first = 0; first < o.images.size(); first += batch) {

@@ -1,7 +1,6 @@
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
-
 #include <charconv>
+#include <nlohmann/json.hpp>
 
 #include "autograd/ops.h"
 #include "cam/grad_cam.h"
@@ -76,7 +75,8 @@ void run_arrays(const RunOptions& o) {
         }
         for (std::size_t i = 0; i < model.inputs.size(); i++) save(fmt::format("input{}.gradient", i), gradients[layers.size() + i]);
     }
-    if (o.json) fmt::print("{}\n", nlohmann::ordered_json{{"model", loaded.file.string()}, {"device", backend.name()}, {"files", files}}.dump(2));
+    if (o.json)
+        fmt::print("{}\n", nlohmann::ordered_json{{"model", loaded.file.string()}, {"device", backend.name()}, {"files", files}}.dump(2));
 }
 
 }  // namespace

@@ -39,14 +39,14 @@ struct ConvShape {
 };
 
 struct ConvWeights {
-    Tensor kernel;                                         // (r,s,c/groups,k), as Keras stores it
-    Tensor bias;                                           // (k), or empty
+    Tensor kernel;  // (r,s,c/groups,k), as Keras stores it
+    Tensor bias;    // (k), or empty
     // The kernel as an algorithm wants it, by algorithm: computed once, shared by the plans of all image sizes.
     mutable std::map<std::string, std::shared_ptr<const std::vector<float>>> packed;
 };
 
 enum class Direction { forward, grad_input };
-enum class Fused { none, relu };                           // done to the result before it is stored
+enum class Fused { none, relu };  // done to the result before it is stored
 
 // A convolution with everything decided and prepared. run() may be called with any number of images.
 // forward: y = fused(conv(x) + bias). grad_input: x is dy (N,p,q,k), y is dx (N,h,w,c), and the bias has c elements:
@@ -59,17 +59,17 @@ public:
     virtual ~ConvPlan() = default;
     virtual std::string algorithm() const = 0;
     virtual void run(const Tensor& x, Tensor& y) const = 0;
-    std::vector<Refusal> refusals;                         // better candidates that said no, and why
+    std::vector<Refusal> refusals;  // better candidates that said no, and why
 };
 
 enum class Binary { add, subtract, multiply, divide, maximum, minimum, equal, greater_equal };
 enum class Reduction { sum, mean, maximum };
-enum class Interpolation { nearest, bilinear };            // bilinear: half-pixel centres, edges clamped
+enum class Interpolation { nearest, bilinear };  // bilinear: half-pixel centres, edges clamped
 
 class Backend {
 public:
     virtual ~Backend() = default;
-    virtual std::string name() const = 0;                  // "reference", "cpu (avx2)"...
+    virtual std::string name() const = 0;  // "reference", "cpu (avx2)"...
 
     // ---- convolution
     virtual std::unique_ptr<ConvPlan> plan_conv2d(const ConvShape&, const ConvWeights&, Direction, Fused) const = 0;
@@ -91,26 +91,27 @@ public:
     // ---- element by element
     virtual void unary(const UnaryFn&, const Tensor& x, Tensor& y) const = 0;
     virtual void unary_grad(const UnaryFn&, ReluRule, const Tensor& x, const Tensor& y, const Tensor& dy, Tensor& dx) const = 0;
-    virtual void binary(Binary, const Tensor& a, const Tensor& b, Tensor& y) const = 0;   // axes of size 1 and missing first axes repeat, as in NumPy
+    virtual void binary(Binary, const Tensor& a, const Tensor& b,
+                        Tensor& y) const = 0;  // axes of size 1 and missing first axes repeat, as in NumPy
     // y = (x - mean) * scale + shift by channel; mean and shift may be empty. (Folding the mean into the shift would lose
     // digits: on MobileNet it moved a ReLU across its kink and the gradient by 2.6e-4 of its largest value, against 1e-6.)
     virtual void affine(const Tensor& x, const Tensor& mean, const Tensor& scale, const Tensor& shift, Tensor& y) const = 0;
 
     // ---- along axes
-    virtual void reduce(Reduction, const Tensor& x, Tensor& y) const = 0;                 // y has size 1 along the axes that are reduced
-    virtual void softmax(const Tensor& x, Tensor& y) const = 0;                           // over the last axis
+    virtual void reduce(Reduction, const Tensor& x, Tensor& y) const = 0;  // y has size 1 along the axes that are reduced
+    virtual void softmax(const Tensor& x, Tensor& y) const = 0;            // over the last axis
     virtual void softmax_grad(const Tensor& y, const Tensor& dy, Tensor& dx) const = 0;
 
     // ---- moving numbers
     // y[to + i] = x[from + i] for all i in the box; the rest of y stays. Padding, cropping, joining and their gradients.
     virtual void copy_box(const Tensor& x, const Shape& from, const Shape& box, Tensor& y, const Shape& to) const = 0;
     virtual void transpose(const std::vector<int>& order, const Tensor& x, Tensor& y) const = 0;  // axis i of y is axis order[i] of x
-    virtual void resize(Interpolation, const Tensor& x, Tensor& y) const = 0;             // (N,h,w,c) -> (N,p,q,c)
+    virtual void resize(Interpolation, const Tensor& x, Tensor& y) const = 0;                     // (N,h,w,c) -> (N,p,q,c)
     virtual void resize_grad(Interpolation, const Tensor& dy, Tensor& dx) const = 0;
 };
 
 const Backend& reference_backend();
-const Backend& cpu_backend();                              // float only; the best instruction set of this processor
-const Backend& backend_named(std::string_view name);       // auto | cpu | reference (cuda: one clear line)
+const Backend& cpu_backend();                         // float only; the best instruction set of this processor
+const Backend& backend_named(std::string_view name);  // auto | cpu | reference (cuda: one clear line)
 
 }  // namespace limn

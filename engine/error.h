@@ -16,14 +16,13 @@ struct Error : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-template <class... Args>
-[[noreturn]] void fail(fmt::format_string<Args...> text, Args&&... args) {
+template <class... Args> [[noreturn]] void fail(fmt::format_string<Args...> text, Args&&... args) {
     throw Error(fmt::format(text, std::forward<Args>(args)...));
 }
 
 }  // namespace limn
 
-#define LIMN_CHECK(condition, ...) \
-    do {                           \
+#define LIMN_CHECK(condition, ...)                   \
+    do {                                             \
         if (!(condition)) ::limn::fail(__VA_ARGS__); \
     } while (false)

@@ -18,7 +18,9 @@ namespace {
 
 struct Descriptor {
     int fd;
-    ~Descriptor() { if (fd >= 0) close(fd); }
+    ~Descriptor() {
+        if (fd >= 0) close(fd);
+    }
 };
 
 const char* reason() { return std::strerror(errno); }
@@ -28,17 +30,18 @@ const char* reason() { return std::strerror(errno); }
 std::vector<std::byte> read_file(const fs::path& path, std::size_t limit) {
     Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
     LIMN_CHECK(file.fd >= 0, "{}: cannot be opened: {}", path.string(), reason());
-    struct stat info{};
+    struct stat info {};
     LIMN_CHECK(fstat(file.fd, &info) == 0, "{}: {}", path.string(), reason());
     LIMN_CHECK(!S_ISDIR(info.st_mode), "{}: is a directory, a file was expected", path.string());
     LIMN_CHECK(S_ISREG(info.st_mode), "{}: is not a regular file", path.string());
-    LIMN_CHECK(static_cast<std::size_t>(info.st_size) <= limit, "{}: {} bytes, more than the {} read here", path.string(), info.st_size, limit);
+    LIMN_CHECK(static_cast<std::size_t>(info.st_size) <= limit, "{}: {} bytes, more than the {} read here", path.string(), info.st_size,
+               limit);
     std::vector<std::byte> bytes(static_cast<std::size_t>(info.st_size));
     std::size_t done = 0;
     while (done < bytes.size()) {
         const ssize_t n = read(file.fd, bytes.data() + done, bytes.size() - done);
         LIMN_CHECK(n >= 0 || errno == EINTR, "{}: cannot be read: {}", path.string(), reason());
-        if (n == 0) break;                                 // the file became shorter meanwhile
+        if (n == 0) break;  // the file became shorter meanwhile
         if (n > 0) done += static_cast<std::size_t>(n);
     }
     bytes.resize(done);
@@ -70,7 +73,8 @@ void write_file(const fs::path& path, std::span<const std::byte> bytes) {
     std::error_code ignored;
     const bool direct = fs::exists(path, ignored) && !fs::is_regular_file(path, ignored);
     PendingFile pending(path);
-    Descriptor file{open((direct ? path : pending.temporary_path()).c_str(), O_WRONLY | O_CLOEXEC | (direct ? 0 : O_CREAT | O_TRUNC), 0644)};
+    Descriptor file{
+        open((direct ? path : pending.temporary_path()).c_str(), O_WRONLY | O_CLOEXEC | (direct ? 0 : O_CREAT | O_TRUNC), 0644)};
     LIMN_CHECK(file.fd >= 0, "{}: cannot be written: {}", path.string(), reason());
     for (std::size_t done = 0; done < bytes.size();) {
         const ssize_t n = write(file.fd, bytes.data() + done, bytes.size() - done);
@@ -85,7 +89,8 @@ void write_file(const fs::path& path, std::string_view text) { write_file(path, 
 void make_folder(const fs::path& path) {
     std::error_code error;
     fs::create_directories(path, error);
-    LIMN_CHECK(!error && fs::is_directory(path), "{}: the folder cannot be made: {}", path.string(), error ? error.message() : "a file is in the way");
+    LIMN_CHECK(!error && fs::is_directory(path), "{}: the folder cannot be made: {}", path.string(),
+               error ? error.message() : "a file is in the way");
 }
 
 }  // namespace limn

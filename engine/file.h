@@ -22,7 +22,7 @@ public:
     PendingFile(PendingFile&& other) noexcept;
     PendingFile& operator=(PendingFile&&) = delete;
     const std::filesystem::path& temporary_path() const { return temporary_; }
-    void commit();                                         // flush to disk, rename over the final name
+    void commit();  // flush to disk, rename over the final name
 
 private:
     std::filesystem::path final_, temporary_;

@@ -17,8 +17,7 @@ Shape::Shape(std::span<const Index> sizes) : rank_(static_cast<int>(sizes.size()
 
 Index Shape::size() const {
     Index n = 1;
-    for (Index s : *this)
-        LIMN_CHECK(!__builtin_mul_overflow(n, s, &n), "shape {} has too many elements", str());
+    for (Index s : *this) LIMN_CHECK(!__builtin_mul_overflow(n, s, &n), "shape {} has too many elements", str());
     return n;
 }
 
@@ -129,7 +128,8 @@ Tensor Tensor::reshaped(Shape shape) const {
 }
 
 Tensor Tensor::rows(Index first, Index count) const {
-    LIMN_CHECK(shape_.rank() > 0 && first >= 0 && count >= 0 && first + count <= shape_[0], "rows {}..{} are outside {}", first, first + count, shape_.str());
+    LIMN_CHECK(shape_.rank() > 0 && first >= 0 && count >= 0 && first + count <= shape_[0], "rows {}..{} are outside {}", first,
+               first + count, shape_.str());
     Tensor t = *this;
     const Index row = shape_[0] ? size() / shape_[0] : 0;
     t.shape_[0] = count;

@@ -30,16 +30,16 @@ public:
     explicit Shape(std::span<const Index> sizes);
 
     int rank() const { return rank_; }
-    Index size() const;                                    // number of elements
+    Index size() const;  // number of elements
     Index operator[](int axis) const { return sizes_[axis < 0 ? axis + rank_ : axis]; }
     Index& operator[](int axis) { return sizes_[axis < 0 ? axis + rank_ : axis]; }
     const Index* begin() const { return sizes_.data(); }
     const Index* end() const { return sizes_.data() + rank_; }
     bool operator==(const Shape& other) const;
 
-    Shape with(int axis, Index size) const;                // the same, one axis changed
-    Shape without(int axis) const;                         // the same, one axis left out
-    std::string str() const;                               // "(2,30,41,3)"; unknown sizes (-1) print as "?"
+    Shape with(int axis, Index size) const;  // the same, one axis changed
+    Shape without(int axis) const;           // the same, one axis left out
+    std::string str() const;                 // "(2,30,41,3)"; unknown sizes (-1) print as "?"
 
 private:
     std::array<Index, max_rank> sizes_{};
@@ -52,8 +52,8 @@ enum class DType { f32, f64 };
 
 class Tensor {
 public:
-    Tensor() = default;                                    // empty: no numbers, shape ()
-    explicit Tensor(Shape shape, DType dtype = DType::f32);          // uninitialised, 64-byte aligned
+    Tensor() = default;                                      // empty: no numbers, shape ()
+    explicit Tensor(Shape shape, DType dtype = DType::f32);  // uninitialised, 64-byte aligned
     static Tensor zeros(Shape shape, DType dtype = DType::f32);
     static Tensor full(Shape shape, double value, DType dtype = DType::f32);
     static Tensor from(Shape shape, std::span<const float> values);
@@ -65,18 +65,24 @@ public:
     DType dtype() const { return dtype_; }
     Index size() const { return shape_.size(); }
 
-    template <class T = float> const T* data() const { check_type<T>(); return static_cast<const T*>(data_.get()); }
-    template <class T = float> T* data() { check_type<T>(); return static_cast<T*>(data_.get()); }
+    template <class T = float> const T* data() const {
+        check_type<T>();
+        return static_cast<const T*>(data_.get());
+    }
+    template <class T = float> T* data() {
+        check_type<T>();
+        return static_cast<T*>(data_.get());
+    }
     template <class T = float> std::span<const T> values() const { return {data<T>(), static_cast<std::size_t>(size())}; }
     template <class T = float> std::span<T> values() { return {data<T>(), static_cast<std::size_t>(size())}; }
-    double at(std::initializer_list<Index> index) const;   // one element; for tests and messages
+    double at(std::initializer_list<Index> index) const;  // one element; for tests and messages
     double at_flat(Index i) const;
 
     Tensor clone() const;
-    Tensor to(DType dtype) const;                          // itself if it already is
-    Tensor reshaped(Shape shape) const;                    // the same numbers, another shape of the same size
-    Tensor rows(Index first, Index count) const;           // part of the first axis; shares the numbers
-    const void* id() const { return data_.get(); }         // equal for tensors that start at the same number
+    Tensor to(DType dtype) const;                   // itself if it already is
+    Tensor reshaped(Shape shape) const;             // the same numbers, another shape of the same size
+    Tensor rows(Index first, Index count) const;    // part of the first axis; shares the numbers
+    const void* id() const { return data_.get(); }  // equal for tensors that start at the same number
 
 private:
     template <class T> void check_type() const {
@@ -88,8 +94,6 @@ private:
 };
 
 // Calls f with a value of the tensor's number type: with_type(t, [&](auto zero) { using T = decltype(zero); ... }).
-template <class F> decltype(auto) with_type(DType dtype, F&& f) {
-    return dtype == DType::f32 ? f(float{}) : f(double{});
-}
+template <class F> decltype(auto) with_type(DType dtype, F&& f) { return dtype == DType::f32 ? f(float{}) : f(double{}); }
 
 }  // namespace limn

@@ -11,9 +11,9 @@
 
 namespace limn {
 
-int available_cores();                                     // that this process may use (affinity)
+int available_cores();  // that this process may use (affinity)
 int thread_count();
-void set_thread_count(int threads);                        // 0 = available_cores()
+void set_thread_count(int threads);  // 0 = available_cores()
 
 namespace detail {
 void parallel_for(Index blocks, void (*run)(void*, Index), void* body);
@@ -23,7 +23,8 @@ void parallel_for(Index blocks, void (*run)(void*, Index), void* body);
 template <class F> void parallel_for(Index blocks, F&& body) {
     if (blocks == 1) return body(Index(0));
     using Body = std::remove_reference_t<F>;
-    detail::parallel_for(blocks, [](void* b, Index i) { (*static_cast<Body*>(b))(i); }, const_cast<std::remove_const_t<Body>*>(std::addressof(body)));
+    detail::parallel_for(
+        blocks, [](void* b, Index i) { (*static_cast<Body*>(b))(i); }, const_cast<std::remove_const_t<Body>*>(std::addressof(body)));
 }
 
 // The same for ranges: body(first, last) on pieces of 0..size of at most `grain` items.

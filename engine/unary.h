@@ -8,14 +8,33 @@
 
 namespace limn {
 
-enum class Unary { linear, relu, elu, selu, softplus, softsign, tanh, sigmoid, hard_sigmoid, silu, hard_silu, gelu, gelu_tanh, exponential, mish, log, sqrt, abs };
+enum class Unary {
+    linear,
+    relu,
+    elu,
+    selu,
+    softplus,
+    softsign,
+    tanh,
+    sigmoid,
+    hard_sigmoid,
+    silu,
+    hard_silu,
+    gelu,
+    gelu_tanh,
+    exponential,
+    mish,
+    log,
+    sqrt,
+    abs
+};
 
 // A function with its constants; those a function does not use are ignored.
 struct UnaryFn {
     Unary kind = Unary::linear;
-    double slope = 0;                                      // relu: below the threshold; elu: alpha; hard_sigmoid: 1/6 (Keras 3) or 0.2 (before)
-    double threshold = 0;                                  // relu
-    double max_value = HUGE_VAL;                           // relu
+    double slope = 0;             // relu: below the threshold; elu: alpha; hard_sigmoid: 1/6 (Keras 3) or 0.2 (before)
+    double threshold = 0;         // relu
+    double max_value = HUGE_VAL;  // relu
 
     bool is_plain_relu() const { return kind == Unary::relu && slope == 0 && threshold == 0 && max_value == HUGE_VAL; }
 };

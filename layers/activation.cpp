@@ -14,7 +14,7 @@ Var Activation::forward(Tape& tape, const std::vector<Var>& in) const {
     const int rank = x.shape().rank(), axis = softmax_axis_ < 0 ? softmax_axis_ + rank : softmax_axis_;
     if (axis == rank - 1) return softmax(tape, x);
     if (axis <= 0 || axis >= rank) reject(fmt::format("a softmax along axis {} of {} makes no sense", axis, x.shape().str()));
-    std::vector<int> order(std::size_t(rank), 0);          // swap the axis with the last one, and back
+    std::vector<int> order(std::size_t(rank), 0);  // swap the axis with the last one, and back
     std::iota(order.begin(), order.end(), 0);
     std::swap(order[std::size_t(axis)], order.back());
     return transpose(tape, softmax(tape, transpose(tape, x, order)), order);
@@ -54,7 +54,10 @@ LayerPtr make_activation_layer(const Config& config) {
     const std::string& kind = config.class_name;
     UnaryFn f{.kind = Unary::relu};
     if (kind == "Activation") return std::make_shared<Activation>(config, config.activation("activation"));
-    if (kind == "Softmax") return std::make_shared<Activation>(config, ActivationFn{.softmax = true, .fn = {}}, config.channels_first ? config.nhwc_axis(config.integer("axis", -1), 4) : int(config.integer("axis", -1)));
+    if (kind == "Softmax")
+        return std::make_shared<Activation>(
+            config, ActivationFn{.softmax = true, .fn = {}},
+            config.channels_first ? config.nhwc_axis(config.integer("axis", -1), 4) : int(config.integer("axis", -1)));
     if (kind == "LeakyReLU") f.slope = config.number("negative_slope", config.number("alpha", 0.3));
     if (kind == "ELU") f = {.kind = Unary::elu, .slope = config.number("alpha", 1)};
     if (kind == "ThresholdedReLU") f.threshold = config.number("theta", 1);

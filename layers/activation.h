@@ -18,7 +18,7 @@ public:
 
 private:
     ActivationFn activation_;
-    int softmax_axis_;                                     // of the NHWC tensor
+    int softmax_axis_;  // of the NHWC tensor
 };
 
 }  // namespace limn

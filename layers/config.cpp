@@ -84,14 +84,24 @@ int Config::nhwc_axis(Index axis, int rank) const {
 }
 
 ActivationFn activation_named(const std::string& name, int keras_major) {
-    static const std::map<std::string, UnaryFn> known = {
-        {"linear", {.kind = Unary::linear}}, {"relu", {.kind = Unary::relu}}, {"relu6", {.kind = Unary::relu, .max_value = 6}},
-        {"elu", {.kind = Unary::elu, .slope = 1}}, {"selu", {.kind = Unary::selu}}, {"softplus", {.kind = Unary::softplus}},
-        {"softsign", {.kind = Unary::softsign}}, {"tanh", {.kind = Unary::tanh}}, {"sigmoid", {.kind = Unary::sigmoid}},
-        {"hard_sigmoid", {.kind = Unary::hard_sigmoid, .slope = 1.0 / 6}}, {"silu", {.kind = Unary::silu}}, {"swish", {.kind = Unary::silu}},
-        {"hard_silu", {.kind = Unary::hard_silu}}, {"hard_swish", {.kind = Unary::hard_silu}}, {"gelu", {.kind = Unary::gelu}},
-        {"exponential", {.kind = Unary::exponential}}, {"mish", {.kind = Unary::mish}},
-        {"leaky_relu", {.kind = Unary::relu, .slope = 0.2}}};
+    static const std::map<std::string, UnaryFn> known = {{"linear", {.kind = Unary::linear}},
+                                                         {"relu", {.kind = Unary::relu}},
+                                                         {"relu6", {.kind = Unary::relu, .max_value = 6}},
+                                                         {"elu", {.kind = Unary::elu, .slope = 1}},
+                                                         {"selu", {.kind = Unary::selu}},
+                                                         {"softplus", {.kind = Unary::softplus}},
+                                                         {"softsign", {.kind = Unary::softsign}},
+                                                         {"tanh", {.kind = Unary::tanh}},
+                                                         {"sigmoid", {.kind = Unary::sigmoid}},
+                                                         {"hard_sigmoid", {.kind = Unary::hard_sigmoid, .slope = 1.0 / 6}},
+                                                         {"silu", {.kind = Unary::silu}},
+                                                         {"swish", {.kind = Unary::silu}},
+                                                         {"hard_silu", {.kind = Unary::hard_silu}},
+                                                         {"hard_swish", {.kind = Unary::hard_silu}},
+                                                         {"gelu", {.kind = Unary::gelu}},
+                                                         {"exponential", {.kind = Unary::exponential}},
+                                                         {"mish", {.kind = Unary::mish}},
+                                                         {"leaky_relu", {.kind = Unary::relu, .slope = 0.2}}};
     if (name == "softmax") return {.softmax = true, .fn = {}};
     if (name == "hard_sigmoid" && keras_major < 3) return {.softmax = false, .fn = {.kind = Unary::hard_sigmoid, .slope = 0.2}};
     const auto it = known.find(name);
@@ -113,11 +123,15 @@ ActivationFn Config::activation(const std::string& key, const std::string& other
             const std::string layer = *cls->as<std::string>();
             const Config sub{layer, name, inner->as<Dict>() ? *inner->as<Dict>() : Dict{}, channels_first, keras_major};
             if (layer == "Softmax") return {.softmax = true, .fn = {}};
-            if (layer == "LeakyReLU") return {.softmax = false, .fn = {.kind = Unary::relu, .slope = sub.number("negative_slope", sub.number("alpha", 0.3))}};
+            if (layer == "LeakyReLU")
+                return {.softmax = false, .fn = {.kind = Unary::relu, .slope = sub.number("negative_slope", sub.number("alpha", 0.3))}};
             if (layer == "ELU") return {.softmax = false, .fn = {.kind = Unary::elu, .slope = sub.number("alpha", 1)}};
             if (layer == "ReLU") {
-                return {.softmax = false, .fn = {.kind = Unary::relu, .slope = sub.number("negative_slope", 0), .threshold = sub.number("threshold", 0),
-                                                 .max_value = sub.number("max_value", HUGE_VAL)}};
+                return {.softmax = false,
+                        .fn = {.kind = Unary::relu,
+                               .slope = sub.number("negative_slope", 0),
+                               .threshold = sub.number("threshold", 0),
+                               .max_value = sub.number("max_value", HUGE_VAL)}};
             }
         }
     } catch (const Error& e) {

@@ -24,7 +24,7 @@ public:
     using variant::variant;
     bool is_null() const { return index() == 0; }
     template <class T> const T* as() const { return std::get_if<T>(this); }
-    const Value* find(const std::string& key) const;       // in a dictionary; null if absent
+    const Value* find(const std::string& key) const;  // in a dictionary; null if absent
 };
 
 // softmax works along an axis and so is not one of the element-wise functions
@@ -37,17 +37,17 @@ struct ActivationFn {
 struct Config {
     std::string class_name, name;
     Dict settings;
-    bool channels_first = false;                           // of the whole model: its axes are renumbered to NHWC
-    int keras_major = 3;                                   // version that wrote the file: a few functions changed their meaning
+    bool channels_first = false;  // of the whole model: its axes are renumbered to NHWC
+    int keras_major = 3;          // version that wrote the file: a few functions changed their meaning
 
-    bool has(const std::string& key) const;                // present and not null
+    bool has(const std::string& key) const;  // present and not null
     Index integer(const std::string& key, Index otherwise) const;
     double number(const std::string& key, double otherwise) const;
     bool flag(const std::string& key, bool otherwise) const;
     std::string text(const std::string& key, const std::string& otherwise) const;
     std::vector<Index> integers(const std::string& key, std::vector<Index> otherwise) const;  // a number counts as a list of one
     std::vector<double> numbers(const std::string& key, std::vector<double> otherwise) const;
-    std::pair<Index, Index> pair(const std::string& key, Index otherwise) const;              // one number stands for both
+    std::pair<Index, Index> pair(const std::string& key, Index otherwise) const;  // one number stands for both
     ActivationFn activation(const std::string& key, const std::string& otherwise = "linear") const;
     const Value* find(const std::string& key) const;
 

@@ -8,7 +8,9 @@ const ConvPlan& Convolution::plan(const Backend& backend, const ConvShape& shape
                                   const Tensor& bias) const {
     if (weights_.kernel.id() != kernel.id()) weights_ = {kernel, {}, {}}, plans_.clear();
     for (const Planned& p : plans_)
-        if (p.backend == &backend && p.direction == direction && p.fused == fused && p.bias == bias.id() && p.h == shape.h && p.w == shape.w) return *p.plan;
+        if (p.backend == &backend && p.direction == direction && p.fused == fused && p.bias == bias.id() && p.h == shape.h &&
+            p.w == shape.w)
+            return *p.plan;
     weights_.bias = bias;
     plans_.push_back({&backend, direction, fused, bias.id(), shape.h, shape.w, backend.plan_conv2d(shape, weights_, direction, fused)});
     return *plans_.back().plan;
@@ -18,12 +20,12 @@ const ConvPlan& Convolution::plan(const Backend& backend, const ConvShape& shape
 static void give_weight_gradients(Walk& walk, const ConvShape& shape, const Tensor& x, const Tensor& dy, const Tensor& bias_dy) {
     if (!walk.wants(1) && !walk.wants(2)) return;
     LIMN_CHECK(walk.targets() == 1, "the gradient of a weight is taken for one target at a time");
-    if (walk.wants(1)) {                                   // dkernel[r,s,c,k] = sum_{n,p,q} x[n,h,w,c] dy[n,p,q,k]
+    if (walk.wants(1)) {  // dkernel[r,s,c,k] = sum_{n,p,q} x[n,h,w,c] dy[n,p,q,k]
         Tensor dkernel = walk.gradient_for(1, dy.dtype());
         walk.backend.conv2d_grad_kernel(shape, x, dy, dkernel);
         walk.give(1, dkernel);
     }
-    if (walk.wants(2)) {                                   // dbias[k] = sum_{n,p,q} dy[n,p,q,k]
+    if (walk.wants(2)) {  // dbias[k] = sum_{n,p,q} dy[n,p,q,k]
         Tensor dbias({1, 1, 1, bias_dy.shape()[3]}, bias_dy.dtype());
         walk.backend.reduce(Reduction::sum, bias_dy, dbias);
         walk.give(2, dbias.reshaped({dbias.size()}));
@@ -38,7 +40,8 @@ static Tensor through_fused(Fused fused, const Tensor& y, const Tensor& dy, cons
     return dz;
 }
 
-Var Convolution::forward(Tape& tape, const WindowConfig& window, Index groups, Fused fused, const Var& x, const Tensor& kernel, const Tensor& bias) const {
+Var Convolution::forward(Tape& tape, const WindowConfig& window, Index groups, Fused fused, const Var& x, const Tensor& kernel,
+                         const Tensor& bias) const {
     // y[n,p,q,k] = relu(b[k] + sum_{r,s,c} x[n, p*stride+r, q*stride+s, c] * kernel[r,s,c,k])
     const Index h = x.shape()[1], w = x.shape()[2];
     const ConvShape shape{window.on(h, w), h, w, x.shape()[3], window.rows(h), window.columns(w), kernel.shape()[3], groups};
@@ -47,7 +50,7 @@ Var Convolution::forward(Tape& tape, const WindowConfig& window, Index groups, F
 
     // backward: the same taps the other way, dx[n,h,w,c] = sum_{r,s,k} dz[n,p,q,k] * kernel[r,s,c,k]
     const Var weight = tape.parameter(kernel);
-    const Tensor saved_x = weight.recorded() ? x.value : Tensor();         // only the kernel's gradient needs it
+    const Tensor saved_x = weight.recorded() ? x.value : Tensor();  // only the kernel's gradient needs it
     return tape.record("conv2d", {x, weight, tape.parameter(bias)}, y, [=, this](const Tensor& dy, Walk& walk) {
         const Tensor dz = through_fused(fused, y, dy, walk);
         if (walk.wants(0)) {
@@ -59,7 +62,8 @@ Var Convolution::forward(Tape& tape, const WindowConfig& window, Index groups, F
     });
 }
 
-Var Convolution::transposed(Tape& tape, const Window& window, Index h, Index w, Fused fused, const Var& x, const Tensor& kernel, const Tensor& bias) const {
+Var Convolution::transposed(Tape& tape, const Window& window, Index h, Index w, Fused fused, const Var& x, const Tensor& kernel,
+                            const Tensor& bias) const {
     // A transposed convolution is the gradient of a convolution with respect to its input: y[n,h,w,c] = b[c] + sum_{r,s,k} x[n,p,q,k] * kernel[r,s,c,k]
     const ConvShape shape{window, h, w, kernel.shape()[2], x.shape()[1], x.shape()[2], kernel.shape()[3]};
     Tensor y({x.shape()[0], h, w, shape.c}, x.value.dtype());
@@ -95,7 +99,8 @@ public:
         const Index c = inputs[0][3];
         if (c < 1) reject("the number of input channels is not known");
         if (depthwise_) groups_ = c, filters_ *= c;
-        if (groups_ < 1 || c % groups_ || filters_ % groups_) reject(fmt::format("{} channels and {} filters cannot be cut into {} groups", c, filters_, groups_));
+        if (groups_ < 1 || c % groups_ || filters_ % groups_)
+            reject(fmt::format("{} channels and {} filters cannot be cut into {} groups", c, filters_, groups_));
         const char* kernel = depthwise_ ? "depthwise_kernel" : "kernel";
         // Keras stores a depthwise kernel as (r,s,c,multiplier): the same numbers in the same order as (r,s,1,c*multiplier)
         const Shape stored = depthwise_ ? Shape{window_.r, window_.s, c, filters_ / c} : Shape{window_.r, window_.s, c / groups_, filters_};
@@ -106,7 +111,8 @@ public:
         return {in[0][0], window_.rows(in[0][1]), window_.columns(in[0][2]), filters_};
     }
     Var forward(Tape& tape, const std::vector<Var>& x) const override {
-        const Tensor kernel = weights[0].value.reshaped({window_.r, window_.s, weights[0].shape.size() / (window_.r * window_.s * filters_), filters_});
+        const Tensor kernel =
+            weights[0].value.reshaped({window_.r, window_.s, weights[0].shape.size() / (window_.r * window_.s * filters_), filters_});
         return convolution_.forward(tape, window_, groups_, fused(), x[0], kernel, weight("bias"));
     }
 
@@ -172,7 +178,7 @@ public:
     Var forward(Tape& tape, const std::vector<Var>& x) const override {
         const Index p = x[0].shape()[1], q = x[0].shape()[2];
         Window window{window_.r, window_.s, window_.stride_h, window_.stride_w, window_.dilation_h, window_.dilation_w, 0, 0};
-        if (window_.padding == Padding::same) {            // centred as the convolution that leads from the large plane to the small one
+        if (window_.padding == Padding::same) {  // centred as the convolution that leads from the large plane to the small one
             window.pad_top = std::max<Index>(0, (p - 1) * window_.stride_h + (window_.r - 1) * window_.dilation_h + 1 - rows(p)) / 2;
             window.pad_left = std::max<Index>(0, (q - 1) * window_.stride_w + (window_.s - 1) * window_.dilation_w + 1 - columns(q)) / 2;
         }
@@ -188,10 +194,12 @@ private:
         return (in - 1) * stride + reach + *output_padding - (window_.padding == Padding::same ? 2 * (reach / 2) : 0);
     }
     Index rows(Index in) const {
-        return size(in, window_.r, window_.stride_h, window_.dilation_h, output_padding_ ? std::optional(output_padding_->first) : std::nullopt);
+        return size(in, window_.r, window_.stride_h, window_.dilation_h,
+                    output_padding_ ? std::optional(output_padding_->first) : std::nullopt);
     }
     Index columns(Index in) const {
-        return size(in, window_.s, window_.stride_w, window_.dilation_w, output_padding_ ? std::optional(output_padding_->second) : std::nullopt);
+        return size(in, window_.s, window_.stride_w, window_.dilation_w,
+                    output_padding_ ? std::optional(output_padding_->second) : std::nullopt);
     }
     WindowConfig window_;
     Index filters_;

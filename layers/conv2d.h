@@ -19,7 +19,7 @@ private:
         const Backend* backend;
         Direction direction;
         Fused fused;
-        const void* bias;                                  // whose numbers were prepared
+        const void* bias;  // whose numbers were prepared
         Index h, w;
         std::shared_ptr<const ConvPlan> plan;
     };

@@ -18,13 +18,13 @@ LayerPtr make_layer_normalization(const Config&);
 LayerPtr make_rescaling(const Config&);
 LayerPtr make_normalization(const Config&);
 // activation.cpp
-LayerPtr make_activation_layer(const Config&);             // Activation, ReLU, LeakyReLU, ELU, ThresholdedReLU, Softmax
+LayerPtr make_activation_layer(const Config&);  // Activation, ReLU, LeakyReLU, ELU, ThresholdedReLU, Softmax
 LayerPtr make_prelu(const Config&);
 // merge.cpp
-LayerPtr make_merge(const Config&);                        // Add, Subtract, Multiply, Average, Maximum, Minimum
+LayerPtr make_merge(const Config&);  // Add, Subtract, Multiply, Average, Maximum, Minimum
 LayerPtr make_concatenate(const Config&);
 // shape.cpp
-LayerPtr make_identity(const Config&);                     // Dropout and others that do nothing outside training; InputLayer
+LayerPtr make_identity(const Config&);  // Dropout and others that do nothing outside training; InputLayer
 LayerPtr make_flatten(const Config&);
 LayerPtr make_reshape(const Config&);
 LayerPtr make_permute(const Config&);

@@ -7,8 +7,7 @@ namespace {
 // Works on the last axis; all axes before it count as rows.
 class Dense : public Layer {
 public:
-    explicit Dense(const Config& config)
-        : Layer(config), units_(config.integer("units", 0)), with_bias_(config.flag("use_bias", true)) {
+    explicit Dense(const Config& config) : Layer(config), units_(config.integer("units", 0)), with_bias_(config.flag("use_bias", true)) {
         split_activation(config.activation("activation"));
         if (units_ < 1 || units_ > 1 << 24) reject(fmt::format("{} units make no sense", units_));
     }
@@ -31,31 +30,33 @@ public:
         y = y.reshaped(x.shape().with(-1, k));
 
         // dx[n,c] = sum_k dz[n,k] * kernel[c,k];  dkernel[c,k] = sum_n x[n,c] dz[n,k];  db[k] = sum_n dz[n,k];  dz = dy where y > 0
-        return tape.record("dense", {x, tape.parameter(kernel), tape.parameter(bias)}, y, [=, fused = fused()](const Tensor& dy, Walk& walk) {
-            Tensor dz = dy;
-            if (fused == Fused::relu) {
-                dz = Tensor(dy.shape(), dy.dtype());
-                walk.backend.unary_grad({.kind = Unary::relu}, walk.relu_rule, y, y, dy, dz);
-            }
-            dz = dz.reshaped({dz.size() / k, k});
-            if (walk.wants(0)) {
-                Tensor dx = walk.gradient_for(0, dy.dtype());
-                Tensor dx_rows = dx.reshaped({dx.size() / c, c});
-                walk.backend.dense_grad_input(dz, kernel, dx_rows);
-                walk.give(0, dx);
-            }
-            if (walk.wants(1) || walk.wants(2)) LIMN_CHECK(walk.targets() == 1, "the gradient of a weight is taken for one target at a time");
-            if (walk.wants(1)) {
-                Tensor dkernel = walk.gradient_for(1, dy.dtype());
-                walk.backend.dense_grad_kernel(rows, dz, dkernel);
-                walk.give(1, dkernel);
-            }
-            if (walk.wants(2)) {
-                Tensor dbias({1, k}, dy.dtype());
-                walk.backend.reduce(Reduction::sum, dz, dbias);
-                walk.give(2, dbias.reshaped({k}));
-            }
-        });
+        return tape.record("dense", {x, tape.parameter(kernel), tape.parameter(bias)}, y,
+                           [=, fused = fused()](const Tensor& dy, Walk& walk) {
+                               Tensor dz = dy;
+                               if (fused == Fused::relu) {
+                                   dz = Tensor(dy.shape(), dy.dtype());
+                                   walk.backend.unary_grad({.kind = Unary::relu}, walk.relu_rule, y, y, dy, dz);
+                               }
+                               dz = dz.reshaped({dz.size() / k, k});
+                               if (walk.wants(0)) {
+                                   Tensor dx = walk.gradient_for(0, dy.dtype());
+                                   Tensor dx_rows = dx.reshaped({dx.size() / c, c});
+                                   walk.backend.dense_grad_input(dz, kernel, dx_rows);
+                                   walk.give(0, dx);
+                               }
+                               if (walk.wants(1) || walk.wants(2))
+                                   LIMN_CHECK(walk.targets() == 1, "the gradient of a weight is taken for one target at a time");
+                               if (walk.wants(1)) {
+                                   Tensor dkernel = walk.gradient_for(1, dy.dtype());
+                                   walk.backend.dense_grad_kernel(rows, dz, dkernel);
+                                   walk.give(1, dkernel);
+                               }
+                               if (walk.wants(2)) {
+                                   Tensor dbias({1, k}, dy.dtype());
+                                   walk.backend.reduce(Reduction::sum, dz, dbias);
+                                   walk.give(2, dbias.reshaped({k}));
+                               }
+                           });
     }
 
 private:

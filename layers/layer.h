@@ -16,10 +16,10 @@
 namespace limn {
 
 struct Weight {
-    std::string name;                                      // Keras's: kernel, bias, gamma...
-    Shape shape;                                           // what the layer needs; a file's array is checked against it
-    Tensor value;                                          // empty until loaded
-    bool trainable = true;                                 // Keras saves the others last (moving averages)
+    std::string name;       // Keras's: kernel, bias, gamma...
+    Shape shape;            // what the layer needs; a file's array is checked against it
+    Tensor value;           // empty until loaded
+    bool trainable = true;  // Keras saves the others last (moving averages)
 };
 
 class Layer {
@@ -37,11 +37,11 @@ public:
     [[noreturn]] void reject(const std::string& what) const;   // Error: "layer 'x' (Class): what"
 
     std::string name, class_name;
-    std::vector<Weight> weights;                           // trainable ones first, in Keras's order
+    std::vector<Weight> weights;  // trainable ones first, in Keras's order
     // An activation that cannot be fused into this layer: the model's builder makes it a node of its own, so that the
     // value before it (the logit) can be explained, too.
     std::optional<ActivationFn> activation_after;
-    bool fused_relu = false;                               // its output is already relu(...)
+    bool fused_relu = false;  // its output is already relu(...)
 
 protected:
     void expect_rank(const Shape& input, int rank) const;

@@ -45,7 +45,8 @@ public:
         for (const Shape& shape : in) {
             if (shape.rank() != out.rank()) reject(fmt::format("inputs {} and {} do not fit together", in[0].str(), shape.str()));
             for (int i = 1; i < out.rank(); i++)
-                if (i != axis && shape[i] != out[i] && shape[i] >= 0 && out[i] >= 0) reject(fmt::format("inputs {} and {} do not fit together", in[0].str(), shape.str()));
+                if (i != axis && shape[i] != out[i] && shape[i] >= 0 && out[i] >= 0)
+                    reject(fmt::format("inputs {} and {} do not fit together", in[0].str(), shape.str()));
             out[axis] = shape[axis] < 0 || out[axis] < 0 ? -1 : out[axis] + shape[axis];
         }
         return out;

@@ -21,7 +21,8 @@ int Model::add(const std::string& node_name, LayerPtr layer, std::vector<int> re
     if (!used_before) layer->build(shapes);
     const Shape shape = layer->output_shape(shapes);
     for (Index size : shape)
-        LIMN_CHECK(size == -1 || size >= 1, "layer '{}' ({}): nothing is left of an input of {}: its output would be {}", layer->name, layer->class_name, shapes[0].str(), shape.str());
+        LIMN_CHECK(size == -1 || size >= 1, "layer '{}' ({}): nothing is left of an input of {}: its output would be {}", layer->name,
+                   layer->class_name, shapes[0].str(), shape.str());
     const auto activation = layer->activation_after;
     nodes_.push_back({activation ? node_name + ":linear" : node_name, layer, std::move(reads), shape});
     if (!activation) return int(nodes_.size()) - 1;
@@ -39,7 +40,8 @@ int Model::find(std::string_view wanted) const {
     if (count == 1) return found;
     std::string known;
     for (const Node& n : nodes_) {
-        const bool similar = count ? n.name.ends_with(wanted) : n.name.find(wanted.substr(0, std::max<std::size_t>(1, wanted.size() / 2))) != std::string::npos;
+        const bool similar = count ? n.name.ends_with(wanted)
+                                   : n.name.find(wanted.substr(0, std::max<std::size_t>(1, wanted.size() / 2))) != std::string::npos;
         if (similar && known.size() < 160) known += (known.empty() ? "" : ", ") + n.name;
     }
     if (known.empty())
@@ -57,7 +59,8 @@ int Model::logits(int output_node) const {
 std::vector<Layer*> Model::weighted_layers() const {
     std::vector<Layer*> layers;
     for (const Node& n : nodes_)
-        if (!n.layer->weights.empty() && std::find(layers.begin(), layers.end(), n.layer.get()) == layers.end()) layers.push_back(n.layer.get());
+        if (!n.layer->weights.empty() && std::find(layers.begin(), layers.end(), n.layer.get()) == layers.end())
+            layers.push_back(n.layer.get());
     return layers;
 }
 
@@ -83,14 +86,15 @@ void Model::check_inputs(const std::vector<Tensor>& images) const {
     }
 }
 
-std::vector<Var> Model::forward(Tape& tape, const std::vector<Tensor>& images, std::span<const int> watch, std::span<const int> keep) const {
+std::vector<Var> Model::forward(Tape& tape, const std::vector<Tensor>& images, std::span<const int> watch,
+                                std::span<const int> keep) const {
     check_inputs(images);
     std::vector<int> readers(nodes_.size());
     std::vector<bool> watched(nodes_.size()), needed(nodes_.size());
     for (int i : watch) watched[std::size_t(i)] = true, readers[std::size_t(i)]++;
     for (int i : keep) readers[std::size_t(i)]++;
     for (int i : outputs) readers[std::size_t(i)]++;
-    for (std::size_t i = nodes_.size(); i-- > 0;)          // only what somebody reads is run
+    for (std::size_t i = nodes_.size(); i-- > 0;)  // only what somebody reads is run
         if (readers[i])
             for (int in : nodes_[i].inputs) readers[std::size_t(in)]++;
 

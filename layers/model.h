@@ -16,19 +16,19 @@ namespace limn {
 struct Node {
     std::string name;
     LayerPtr layer;
-    std::vector<int> inputs;                               // nodes it reads, all before it
-    Shape shape;                                           // of its output; -1 where only the image decides
+    std::vector<int> inputs;  // nodes it reads, all before it
+    Shape shape;              // of its output; -1 where only the image decides
 };
 
 class Model {
 public:
     std::string name;
-    std::vector<int> inputs, outputs;                      // nodes
+    std::vector<int> inputs, outputs;  // nodes
 
     const std::vector<Node>& nodes() const { return nodes_; }
     const Node& node(int i) const { return nodes_.at(std::size_t(i)); }
     int add_input(const std::string& input_name, Shape shape);
-    int add(const std::string& node_name, LayerPtr layer, std::vector<int> reads);   // builds the layer on first use
+    int add(const std::string& node_name, LayerPtr layer, std::vector<int> reads);  // builds the layer on first use
 
     // By exact name, or by the last part of a nested name where only one node has it. Otherwise an Error that lists the nearest names.
     int find(std::string_view node_name) const;
@@ -37,11 +37,12 @@ public:
     // The layers that have weights, each once.
     std::vector<Layer*> weighted_layers() const;
     Index parameters() const;
-    void convert(DType dtype);                             // all weights, e.g. to double for gradient checks
+    void convert(DType dtype);  // all weights, e.g. to double for gradient checks
 
     // Runs. The result has one Var a node: those in `watch` (recorded from there upward), in `keep` and the outputs are
     // filled, all others are empty again. images: one tensor an input, the batch first.
-    std::vector<Var> forward(Tape& tape, const std::vector<Tensor>& images, std::span<const int> watch = {}, std::span<const int> keep = {}) const;
+    std::vector<Var> forward(Tape& tape, const std::vector<Tensor>& images, std::span<const int> watch = {},
+                             std::span<const int> keep = {}) const;
 
 private:
     void check_inputs(const std::vector<Tensor>& images) const;

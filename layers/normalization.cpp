@@ -27,7 +27,8 @@ public:
           with_beta_(config.flag("center", true)) {}
     void build(const std::vector<Shape>& inputs) override {
         const Index axis = config_.integers("axis", {-1}).at(0);
-        if (config_.nhwc_axis(axis, inputs[0].rank()) != inputs[0].rank() - 1) reject(fmt::format("only the axis of the channels can be normalised, not axis {}", axis));
+        if (config_.nhwc_axis(axis, inputs[0].rank()) != inputs[0].rank() - 1)
+            reject(fmt::format("only the axis of the channels can be normalised, not axis {}", axis));
         const Index c = inputs[0][-1];
         if (c < 1) reject("the number of channels is not known");
         if (with_gamma_) weights.push_back({"gamma", {c}, {}});
@@ -41,7 +42,8 @@ public:
         Tensor scale(mean.shape(), mean.dtype());
         with_type(mean.dtype(), [&](auto zero) {
             using T = decltype(zero);
-            for (Index c = 0; c < mean.size(); c++) scale.data<T>()[c] = T((gamma.empty() ? 1 : gamma.at_flat(c)) / std::sqrt(variance.at_flat(c) + epsilon_));
+            for (Index c = 0; c < mean.size(); c++)
+                scale.data<T>()[c] = T((gamma.empty() ? 1 : gamma.at_flat(c)) / std::sqrt(variance.at_flat(c) + epsilon_));
         });
         return affine(tape, in[0], mean, scale, beta);
     }
@@ -98,7 +100,8 @@ private:
 // y = x * scale + offset, one number or one a channel
 class Rescaling : public Layer {
 public:
-    explicit Rescaling(const Config& config) : Layer(config), scale_(config.numbers("scale", {1})), offset_(config.numbers("offset", {0})) {}
+    explicit Rescaling(const Config& config)
+        : Layer(config), scale_(config.numbers("scale", {1})), offset_(config.numbers("offset", {0})) {}
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Index c = in[0].shape()[-1];
@@ -118,7 +121,8 @@ private:
 // y = (x - mean) / max(sqrt(variance), 1e-7), with statistics from the config or adapted to data and saved as weights
 class Normalization : public Layer {
 public:
-    explicit Normalization(const Config& config) : Layer(config), mean_(config.numbers("mean", {})), variance_(config.numbers("variance", {})) {
+    explicit Normalization(const Config& config)
+        : Layer(config), mean_(config.numbers("mean", {})), variance_(config.numbers("variance", {})) {
         if (config.flag("invert", false)) reject("'invert' is not known");
     }
     void build(const std::vector<Shape>& inputs) override {

@@ -60,7 +60,8 @@ public:
 // y[n,c] = mean (or maximum) over the plane of x[n,h,w,c]
 class GlobalPooling2D : public Layer {
 public:
-    GlobalPooling2D(const Config& config, Reduction reduction) : Layer(config), reduction_(reduction), keep_axes_(config.flag("keepdims", false)) {}
+    GlobalPooling2D(const Config& config, Reduction reduction)
+        : Layer(config), reduction_(reduction), keep_axes_(config.flag("keepdims", false)) {}
     void build(const std::vector<Shape>& inputs) override { expect_rank(inputs[0], 4); }
     Shape output_shape(const std::vector<Shape>& in) const override {
         return keep_axes_ ? Shape{in[0][0], 1, 1, in[0][3]} : Shape{in[0][0], in[0][3]};

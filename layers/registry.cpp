@@ -82,7 +82,8 @@ LayerPtr make_layer(const Config& config) {
     std::size_t best = std::string::npos;
     for (const auto& [name, maker] : makers())
         if (const std::size_t d = distance(config.class_name.substr(0, 64), name); d < best) best = d, nearest = name;
-    fail("layer '{}' is a {}, which limn does not know (the nearest it knows is {})", config.name.substr(0, 128), config.class_name.substr(0, 128), nearest);
+    fail("layer '{}' is a {}, which limn does not know (the nearest it knows is {})", config.name.substr(0, 128),
+         config.class_name.substr(0, 128), nearest);
 }
 
 }  // namespace limn

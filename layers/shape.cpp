@@ -27,7 +27,8 @@ public:
 class Flatten : public Layer {
 public:
     // Keras moves the channels last before it flattens if told that they are first; else it takes the elements as they lie.
-    explicit Flatten(const Config& config) : Layer(config), as_nchw_(config.channels_first && config.text("data_format", "channels_last") != "channels_first") {}
+    explicit Flatten(const Config& config)
+        : Layer(config), as_nchw_(config.channels_first && config.text("data_format", "channels_last") != "channels_first") {}
     Shape output_shape(const std::vector<Shape>& in) const override {
         Index size = 1;
         for (int i = 1; i < in[0].rank(); i++) size = size < 0 || in[0][i] < 0 ? -1 : size * in[0][i];
@@ -44,7 +45,8 @@ private:
 
 class Reshape : public Layer {
 public:
-    explicit Reshape(const Config& config) : Layer(config), channels_first_(config.channels_first), target_(config.integers("target_shape", {})) {
+    explicit Reshape(const Config& config)
+        : Layer(config), channels_first_(config.channels_first), target_(config.integers("target_shape", {})) {
         if (target_.empty() || target_.size() + 1 > Shape::max_rank) reject("'target_shape' should have 1 to 5 sizes");
     }
     Shape output_shape(const std::vector<Shape>& in) const override {
@@ -59,7 +61,7 @@ public:
     }
 
 private:
-    Shape target(const Shape& in) const {                  // one size may be -1: what is left
+    Shape target(const Shape& in) const {  // one size may be -1: what is left
         Index total = 1, known = 1;
         for (int i = 1; i < in.rank(); i++) total = total < 0 || in[i] < 0 ? -1 : total * in[i];
         std::vector<Index> sizes{in[0]};
@@ -70,7 +72,8 @@ private:
         if (known < 1) reject("'target_shape' makes no sense");
         for (Index& size : std::span(sizes).subspan(1))
             if (size == -1) size = total < 0 ? -1 : total / known, known = total;
-        if (total >= 0 && known != total) reject(fmt::format("{} cannot be reshaped to {}", in.str(), Shape(std::span<const Index>(sizes)).str()));
+        if (total >= 0 && known != total)
+            reject(fmt::format("{} cannot be reshaped to {}", in.str(), Shape(std::span<const Index>(sizes)).str()));
         return Shape(std::span<const Index>(sizes));
     }
     bool channels_first_;

@@ -36,7 +36,13 @@ Index WindowConfig::rows(Index h) const { return window_places(h, r, stride_h, d
 Index WindowConfig::columns(Index w) const { return window_places(w, s, stride_w, dilation_w, padding); }
 
 Window WindowConfig::on(Index h, Index w) const {
-    return {r, s, stride_h, stride_w, dilation_h, dilation_w, window_padding(h, r, stride_h, dilation_h, padding),
+    return {r,
+            s,
+            stride_h,
+            stride_w,
+            dilation_h,
+            dilation_w,
+            window_padding(h, r, stride_h, dilation_h, padding),
             window_padding(w, s, stride_w, dilation_w, padding)};
 }
 

@@ -15,9 +15,9 @@ struct WindowConfig {
 
     // size_key: "kernel_size" or "pool_size"; pools stride by their size unless told otherwise
     static WindowConfig read(const Config& config, const std::string& size_key, bool stride_is_size);
-    Index rows(Index h) const;                             // number of places along an axis of this size; -1 stays -1
+    Index rows(Index h) const;  // number of places along an axis of this size; -1 stays -1
     Index columns(Index w) const;
-    Window on(Index h, Index w) const;                     // with the padding for this plane
+    Window on(Index h, Index w) const;  // with the padding for this plane
 };
 
 // Output places along one axis (TensorFlow's rule) and how much zero padding lies before it.

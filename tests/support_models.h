@@ -19,19 +19,22 @@ inline Json sequential_json(Json layers) { return {{"class_name", "Sequential"},
 // conv (3x3, relu) -> GAP -> Dense(classes): CAM and Grad-CAM both apply. `size` -1: any image size.
 inline Json tiny_config(Index size = 16, Index classes = 3, const std::string& activation = "softmax") {
     const Json side = size < 0 ? Json() : Json(size);
-    return sequential_json({layer_json("InputLayer", "image", {{"batch_input_shape", {nullptr, side, side, 3}}}),
-                            layer_json("Conv2D", "conv", {{"filters", 6}, {"kernel_size", {3, 3}}, {"padding", "same"}, {"activation", "relu"}}),
-                            layer_json("GlobalAveragePooling2D", "gap", Json::object()),
-                            layer_json("Dense", "scores", {{"units", classes}, {"activation", activation}})});
+    return sequential_json(
+        {layer_json("InputLayer", "image", {{"batch_input_shape", {nullptr, side, side, 3}}}),
+         layer_json("Conv2D", "conv", {{"filters", 6}, {"kernel_size", {3, 3}}, {"padding", "same"}, {"activation", "relu"}}),
+         layer_json("GlobalAveragePooling2D", "gap", Json::object()),
+         layer_json("Dense", "scores", {{"units", classes}, {"activation", activation}})});
 }
 
 struct StoredArray {
-    std::string layer, name;                               // "conv", "kernel"
+    std::string layer, name;  // "conv", "kernel"
     Tensor values;
 };
 inline std::vector<StoredArray> tiny_weights(Index classes = 3, std::uint64_t seed = 1) {
-    return {{"conv", "kernel", random_tensor({3, 3, 3, 6}, seed)}, {"conv", "bias", random_tensor({6}, seed + 1)},
-            {"scores", "kernel", random_tensor({6, classes}, seed + 2)}, {"scores", "bias", random_tensor({classes}, seed + 3)}};
+    return {{"conv", "kernel", random_tensor({3, 3, 3, 6}, seed)},
+            {"conv", "bias", random_tensor({6}, seed + 1)},
+            {"scores", "kernel", random_tensor({6, classes}, seed + 2)},
+            {"scores", "bias", random_tensor({classes}, seed + 3)}};
 }
 
 // A whole model as Keras 2 writes it.

@@ -117,10 +117,10 @@ Image decode_image(const std::vector<std::byte>& file, const std::string& name) 
     int width = 0, height = 0, channels = 0;
     LIMN_CHECK(of_known_kind && stbi_info_from_memory(bytes.data(), size, &width, &height, &channels),
                "{}: is {}, not a photo limn can read: convert it to PNG or JPEG", name, kind_of(bytes));
-    const std::int64_t w = width, h = std::abs(std::int64_t{height});   // a BMP's height is negative where its first row is the top
+    const std::int64_t w = width, h = std::abs(std::int64_t{height});  // a BMP's height is negative where its first row is the top
     LIMN_CHECK(w >= 2 && h >= 2, "{}: is {}x{} pixels: too small to explain, 2x2 is the least", name, w, h);
-    LIMN_CHECK(w <= longest_side && h <= longest_side,
-               "{}: is {}x{} pixels; at most {} on a side are read: make it smaller", name, w, h, longest_side);
+    LIMN_CHECK(w <= longest_side && h <= longest_side, "{}: is {}x{} pixels; at most {} on a side are read: make it smaller", name, w, h,
+               longest_side);
     LIMN_CHECK(!is_bmp(bytes) || bmp_is_whole(bytes, w, h), "{}: is a damaged or cut short BMP: get the file again", name);
 
     const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(stbi_load_from_memory(bytes.data(), size, &width, &height, &channels, 3),

@@ -16,7 +16,7 @@ namespace limn {
 
 struct Image {
     Index height = 0, width = 0;
-    std::vector<std::uint8_t> rgb;                         // (h,w,3)
+    std::vector<std::uint8_t> rgb;  // (h,w,3)
     std::uint8_t* pixel(Index row, Index column) { return rgb.data() + (row * width + column) * 3; }
     const std::uint8_t* pixel(Index row, Index column) const { return rgb.data() + (row * width + column) * 3; }
 };

@@ -9,9 +9,9 @@
 namespace limn {
 
 struct JpegFacts {
-    int components = 0;                                    // 1 grey, 3 colour, 4 CMYK; 0: no frame header was found
-    int orientation = 1;                                   // EXIF's 1 to 8; 1 (upright) where EXIF is missing or damaged
-    bool complete = false;                                 // sound segments, pixels and, after them, the end marker
+    int components = 0;     // 1 grey, 3 colour, 4 CMYK; 0: no frame header was found
+    int orientation = 1;    // EXIF's 1 to 8; 1 (upright) where EXIF is missing or damaged
+    bool complete = false;  // sound segments, pixels and, after them, the end marker
 };
 
 JpegFacts read_jpeg_facts(std::span<const std::uint8_t> jpeg);

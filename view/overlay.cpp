@@ -17,7 +17,7 @@ Image overlay(const Image& photo, const Tensor& heat, const OverlayStyle& style)
         for (std::size_t c = 0; c < 3; c++) {
             std::uint8_t& p = out.rgb[std::size_t(i) * 3 + c];
             const float mixed = article ? float(p) + style.alpha * float(colour[c]) : std::lerp(float(p), float(colour[c]), style.alpha);
-            p = std::uint8_t(std::clamp(mixed, 0.0f, 255.0f));   // cut down to a whole number, as NumPy's astype(uint8) does
+            p = std::uint8_t(std::clamp(mixed, 0.0f, 255.0f));  // cut down to a whole number, as NumPy's astype(uint8) does
         }
     }
     return out;
@@ -26,7 +26,8 @@ Image overlay(const Image& photo, const Tensor& heat, const OverlayStyle& style)
 void draw_box(Image& image, Index top, Index left, Index bottom, Index right, Rgb colour) {
     for (Index r = std::max<Index>(0, top); r < std::min(image.height, bottom); r++)
         for (Index c = std::max<Index>(0, left); c < std::min(image.width, right); c++)
-            if (r < top + 2 || r >= bottom - 2 || c < left + 2 || c >= right - 2) std::copy(colour.begin(), colour.end(), image.pixel(r, c));
+            if (r < top + 2 || r >= bottom - 2 || c < left + 2 || c >= right - 2)
+                std::copy(colour.begin(), colour.end(), image.pixel(r, c));
 }
 
 }  // namespace limn

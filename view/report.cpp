@@ -22,7 +22,8 @@ static std::string base64(const std::vector<std::byte>& bytes) {
 }
 
 static std::string figure(const Image& image, const std::string& caption, const std::vector<std::string>& notes) {
-    std::string text = fmt::format("<figure><img alt=\"{0}\" src=\"data:image/png;base64,{1}\"><figcaption>{0}", escaped(caption), base64(encode_png(image)));
+    std::string text = fmt::format("<figure><img alt=\"{0}\" src=\"data:image/png;base64,{1}\"><figcaption>{0}", escaped(caption),
+                                   base64(encode_png(image)));
     for (const std::string& note : notes) text += "<br><em>" + escaped(note) + "</em>";
     return text + "</figcaption></figure>\n";
 }
@@ -35,7 +36,8 @@ std::string html_report(const std::string& title, const std::string& model, cons
     for (const ReportPicture& p : pictures) body += figure(p.picture, p.caption, p.diagnostics);
     return "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + escaped(title) +
            "</title>\n<style>body{font:16px sans-serif;margin:2em;max-width:90em}.row{display:flex;flex-wrap:wrap;gap:1em}"
-           "figure{margin:0;max-width:28em}img{width:100%}em{color:#a33}</style></head>\n<body>\n" + body + "</div>\n</body></html>\n";
+           "figure{margin:0;max-width:28em}img{width:100%}em{color:#a33}</style></head>\n<body>\n" +
+           body + "</div>\n</body></html>\n";
 }
 
 }  // namespace limn

@@ -26,7 +26,7 @@ Image resize_nearest(const Image& image, Index height, Index width) {
     return out;
 }
 
-constexpr int fraction_bits = 22;                          // 32 bits, less 8 of a pixel and 2 for overshoot: Pillow's choice
+constexpr int fraction_bits = 22;  // 32 bits, less 8 of a pixel and 2 for overshoot: Pillow's choice
 
 // What one new pixel takes from the old ones along an axis: whole numbers that sum up to about 2^22.
 struct Taps {

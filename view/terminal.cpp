@@ -10,7 +10,7 @@ namespace limn {
 
 std::string terminal_picture(const Image& image, int columns) {
     const Index width = std::clamp<Index>(columns, 1, image.width);
-    const Index height = std::max<Index>(2, (image.height * width / image.width + 1) / 2 * 2);   // a cell is twice as high as wide
+    const Index height = std::max<Index>(2, (image.height * width / image.width + 1) / 2 * 2);  // a cell is twice as high as wide
     const Image small = resize(image, height, width, Resampling::bilinear);
     std::string out;
     for (Index r = 0; r + 1 < height; r += 2) {

@@ -21,7 +21,7 @@ public:
     ProgressBar(const ProgressBar&) = delete;
     ProgressBar& operator=(const ProgressBar&) = delete;
     void update(std::uint64_t done);
-    void finish();                                         // clears the line
+    void finish();  // clears the line
 
 private:
     std::uint64_t total_;

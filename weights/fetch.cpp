@@ -22,10 +22,14 @@ namespace fs = std::filesystem;
 std::span<const Published> published() {
     static const std::string base = "https://storage.googleapis.com/tensorflow/keras-applications/";
     static const Published table[] = {
-        {"vgg16", "vgg16_weights_tf_dim_ordering_tf_kernels.h5", base + "vgg16/vgg16_weights_tf_dim_ordering_tf_kernels.h5", "64373286793e3c8b2b4e3219cbf3544b"},
-        {"vgg16-notop", "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5", base + "vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5", "6d6bbae143d832006294945121d1f1fc"},
-        {"vgg19", "vgg19_weights_tf_dim_ordering_tf_kernels.h5", base + "vgg19/vgg19_weights_tf_dim_ordering_tf_kernels.h5", "cbe5617147190e668d6c5d5026f83318"},
-        {"vgg19-notop", "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5", base + "vgg19/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5", "253f8cb515780f3b799900260a226db6"},
+        {"vgg16", "vgg16_weights_tf_dim_ordering_tf_kernels.h5", base + "vgg16/vgg16_weights_tf_dim_ordering_tf_kernels.h5",
+         "64373286793e3c8b2b4e3219cbf3544b"},
+        {"vgg16-notop", "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+         base + "vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5", "6d6bbae143d832006294945121d1f1fc"},
+        {"vgg19", "vgg19_weights_tf_dim_ordering_tf_kernels.h5", base + "vgg19/vgg19_weights_tf_dim_ordering_tf_kernels.h5",
+         "cbe5617147190e668d6c5d5026f83318"},
+        {"vgg19-notop", "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
+         base + "vgg19/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5", "253f8cb515780f3b799900260a226db6"},
     };
     return table;
 }
@@ -61,7 +65,8 @@ std::string md5_of(const fs::path& path) {
     const File file(std::fopen(path.c_str(), "rb"));
     LIMN_CHECK(file, "{}: cannot be read: {}", path.string(), std::strerror(errno));
     const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-    LIMN_CHECK(context && EVP_DigestInit_ex(context.get(), EVP_md5(), nullptr) == 1, "MD5 is not available in this OpenSSL: the download cannot be verified");
+    LIMN_CHECK(context && EVP_DigestInit_ex(context.get(), EVP_md5(), nullptr) == 1,
+               "MD5 is not available in this OpenSSL: the download cannot be verified");
     std::vector<unsigned char> block(1 << 20);
     while (const std::size_t n = std::fread(block.data(), 1, block.size(), file.get())) EVP_DigestUpdate(context.get(), block.data(), n);
     LIMN_CHECK(!std::ferror(file.get()), "{}: cannot be read", path.string());
@@ -75,7 +80,7 @@ std::string md5_of(const fs::path& path) {
 
 struct Transfer {
     std::FILE* file;
-    std::uint64_t had;                                     // bytes from an earlier attempt
+    std::uint64_t had;  // bytes from an earlier attempt
     const FetchOptions& options;
     int write_error = 0;
 };
@@ -135,7 +140,8 @@ fs::path fetch(const Published& weights, const FetchOptions& options) {
     const fs::path final_path = cached_file(weights), part = final_path.string() + ".part";
     std::error_code ignored;
     if (fs::exists(final_path, ignored)) {
-        LIMN_CHECK(fs::is_regular_file(final_path, ignored), "{}: is not a file, and in the way of the download: remove it", final_path.string());
+        LIMN_CHECK(fs::is_regular_file(final_path, ignored), "{}: is not a file, and in the way of the download: remove it",
+                   final_path.string());
         return final_path;
     }
     make_folder(final_path.parent_path());
@@ -145,9 +151,9 @@ fs::path fetch(const Published& weights, const FetchOptions& options) {
         const File file(std::fopen(part.c_str(), "ab"));
         LIMN_CHECK(file, "{}: cannot be written: {}", part.string(), std::strerror(errno));
         // A second download would go on writing into the file that the first one has already verified and named.
-        LIMN_CHECK(flock(fileno(file.get()), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK, "{}: another limn is fetching {}: wait until it is done",
-                   part.string(), weights.name);
-        if (fs::is_regular_file(final_path, ignored)) {    // the other one finished just before the lock
+        LIMN_CHECK(flock(fileno(file.get()), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK,
+                   "{}: another limn is fetching {}: wait until it is done", part.string(), weights.name);
+        if (fs::is_regular_file(final_path, ignored)) {  // the other one finished just before the lock
             fs::remove(part, ignored);
             return final_path;
         }
@@ -157,10 +163,12 @@ fs::path fetch(const Published& weights, const FetchOptions& options) {
         std::string message;
         const auto [code, status] = transfer(url, t, message);
         if (std::fflush(file.get()) != 0 && !t.write_error) t.write_error = errno;
-        LIMN_CHECK(!t.write_error, "{}: cannot be written: {} (what is there is kept; a later `limn fetch {}` goes on from it)", part.string(), std::strerror(t.write_error), weights.name);
+        LIMN_CHECK(!t.write_error, "{}: cannot be written: {} (what is there is kept; a later `limn fetch {}` goes on from it)",
+                   part.string(), std::strerror(t.write_error), weights.name);
         // Nothing is left to resume (416), or the server cannot resume: what we have is whole, or has to start over.
         const bool cannot_resume = had > 0 && (status == 416 || code == CURLE_RANGE_ERROR || code == CURLE_BAD_DOWNLOAD_RESUME);
-        LIMN_CHECK(code == CURLE_OK || cannot_resume, "{} cannot be fetched from {}: {} (another address: limn fetch {} --mirror URL; or put the file into {} by hand)",
+        LIMN_CHECK(code == CURLE_OK || cannot_resume,
+                   "{} cannot be fetched from {}: {} (another address: limn fetch {} --mirror URL; or put the file into {} by hand)",
                    weights.name, url, message, weights.name, final_path.parent_path().string());
         const std::string found = md5_of(part);
         if (found == weights.md5) {
@@ -172,7 +180,9 @@ fs::path fetch(const Published& weights, const FetchOptions& options) {
         }
         fs::remove(part, ignored);
         // A part of some other file, or one the server would not resume, gets one fresh start.
-        LIMN_CHECK(had > 0 && again, "{}: the file from {} has the checksum {}, {} was expected: it was removed; try again or another --mirror", weights.name, url, found, weights.md5);
+        LIMN_CHECK(had > 0 && again,
+                   "{}: the file from {} has the checksum {}, {} was expected: it was removed; try again or another --mirror", weights.name,
+                   url, found, weights.md5);
     }
     fail("{} cannot be fetched", weights.name);
 }

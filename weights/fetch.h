@@ -16,11 +16,11 @@ struct Published {
 std::span<const Published> published();
 const Published* find_published(std::string_view name);
 
-std::filesystem::path cache_folder();                      // $LIMN_CACHE, else $XDG_CACHE_HOME/limn, else ~/.cache/limn
-std::filesystem::path cached_file(const Published& weights);   // where it lies, or would lie
+std::filesystem::path cache_folder();                         // $LIMN_CACHE, else $XDG_CACHE_HOME/limn, else ~/.cache/limn
+std::filesystem::path cached_file(const Published& weights);  // where it lies, or would lie
 
 struct FetchOptions {
-    std::string mirror;                                    // replaces everything before the file's name; also from $LIMN_MIRROR
+    std::string mirror;  // replaces everything before the file's name; also from $LIMN_MIRROR
     std::function<void(std::uint64_t done, std::uint64_t total)> progress;
 };
 

@@ -205,7 +205,8 @@ std::vector<std::string> Hdf5File::children(const std::string& group) const {
 
 bool Hdf5File::has_plain_attribute(const std::string& group, const std::string& name) const {
     if (kind_at(group) != Kind::group) return false;
-    return checked(H5Aexists_by_name(file_, group.c_str(), name.c_str(), H5P_DEFAULT), fmt::format("{}: '{}'", path_.string(), shown(group))) > 0;
+    const std::string what = fmt::format("{}: '{}'", path_.string(), shown(group));
+    return checked(H5Aexists_by_name(file_, group.c_str(), name.c_str(), H5P_DEFAULT), what) > 0;
 }
 
 bool Hdf5File::has_attribute(const std::string& group, const std::string& name) const {
@@ -225,8 +226,8 @@ struct Attribute {
 
     Attribute(hid_t file, const std::filesystem::path& where, const std::string& group, const std::string& name)
         : what(fmt::format("{}: the attribute '{}' of '{}'", where.string(), shown(name), shown(group))),
-          id(checked(H5Aopen_by_name(file, group.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT), what)), space(checked(H5Aget_space(id), what)),
-          type(checked(H5Aget_type(id), what)), count(H5Sget_simple_extent_npoints(space)) {
+          id(checked(H5Aopen_by_name(file, group.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT), what)),
+          space(checked(H5Aget_space(id), what)), type(checked(H5Aget_type(id), what)), count(H5Sget_simple_extent_npoints(space)) {
         const hsize_t stored = H5Aget_storage_size(id);
         LIMN_CHECK(count >= 0, "{} cannot be read, the file is damaged{}", what, reason());
         LIMN_CHECK(count <= longest_list && stored <= longest_text, "{} is too large ({} elements, {} bytes)", what, count, stored);
@@ -376,7 +377,8 @@ Handle<H5Pclose> harmless_storage(hid_t dataset, const std::string& what) {
         std::size_t none = 0;
         const H5Z_filter_t filter = H5Pget_filter2(creation, unsigned(i), &flags, &none, nullptr, sizeof name, name, &settings);
         LIMN_CHECK(filter == H5Z_FILTER_DEFLATE || filter == H5Z_FILTER_SHUFFLE || filter == H5Z_FILTER_FLETCHER32,
-                   "{} is compressed with '{}', limn reads gzip: save it again without compression", what, *name ? shown(name) : std::to_string(filter));
+                   "{} is compressed with '{}', limn reads gzip: save it again without compression", what,
+                   *name ? shown(name) : std::to_string(filter));
     }
     return creation;
 }
@@ -391,7 +393,8 @@ struct Array {
     Shape shape;
 
     Array(hid_t file, const std::filesystem::path& where, const std::string& name)
-        : what(fmt::format("{}: the array '{}'", where.string(), shown(name))), id(checked(H5Dopen2(file, name.c_str(), H5P_DEFAULT), what)),
+        : what(fmt::format("{}: the array '{}'", where.string(), shown(name))),
+          id(checked(H5Dopen2(file, name.c_str(), H5P_DEFAULT), what)),
           type(number_type(id, what)), creation(harmless_storage(id, what)), space(checked(H5Dget_space(id), what)) {
         const int rank = H5Sget_simple_extent_ndims(space);
         LIMN_CHECK(rank >= 0 && rank <= highest_rank, "{} has {} axes, at most {} were expected", what, rank, highest_rank);
@@ -402,14 +405,16 @@ struct Array {
             LIMN_CHECK(!overflow && declared < hsize_t(1) << 50, "{} is impossibly large", what);
         }
         const hsize_t stored = H5Dget_storage_size(id);
-        LIMN_CHECK(declared <= suspicious_bytes || declared / suspicious_ratio <= stored, "{} declares {} GB but stores {} bytes: refused", what, declared >> 30, stored);
+        LIMN_CHECK(declared <= suspicious_bytes || declared / suspicious_ratio <= stored,
+                   "{} declares {} GB but stores {} bytes: refused", what, declared >> 30, stored);
         const std::vector<Index> axes(sizes, sizes + rank);
         shape = Shape(axes);
     }
 
     // Where the numbers lie in the file, if they lie there as limn needs them: in one piece, unfiltered, float32 of this machine.
     std::optional<std::uint64_t> place() const {
-        const bool plain = H5Pget_layout(creation) == H5D_CONTIGUOUS && H5Pget_nfilters(creation) == 0 && H5Tequal(type, H5T_NATIVE_FLOAT) > 0;
+        const bool plain = H5Pget_layout(creation) == H5D_CONTIGUOUS && H5Pget_nfilters(creation) == 0 &&
+                           H5Tequal(type, H5T_NATIVE_FLOAT) > 0;
         if (!plain) return std::nullopt;
         const haddr_t offset = H5Dget_offset(id);
         if (offset == HADDR_UNDEF || offset % alignof(float) != 0 || shape.size() == 0) return std::nullopt;
@@ -441,7 +446,8 @@ Tensor Hdf5File::read(const std::string& name) const {
     const std::size_t count = std::size_t(array.shape.size());
     if (const auto place = array.place()) {
         const std::string_view all = bytes();
-        LIMN_CHECK(*place <= all.size() && count <= (all.size() - *place) / sizeof(float), "{} ends behind the end of the file, which is cut short", array.what);
+        LIMN_CHECK(*place <= all.size() && count <= (all.size() - *place) / sizeof(float),
+                   "{} ends behind the end of the file, which is cut short", array.what);
         return Tensor::view(array.shape, reinterpret_cast<const float*>(all.data() + *place), mapping_);
     }
     Tensor out(array.shape);
@@ -488,8 +494,17 @@ void Hdf5Writer::check(bool done, const std::string& what) {
     fail("{}: {} cannot be written{}", path_.string(), what, why);
 }
 
+// How groups and arrays are made: without the time, so that the same numbers give the same file.
+static Handle<H5Pclose> timeless(hid_t kind) {
+    Handle<H5Pclose> creation(H5Pcreate(kind));
+    const bool done = creation.valid() && H5Pset_obj_track_times(creation, false) >= 0;
+    return done ? std::move(creation) : Handle<H5Pclose>(-1);
+}
+
 void Hdf5Writer::group(const std::string& path) {
     const Quiet quiet;
+    const Handle<H5Pclose> creation = timeless(H5P_GROUP_CREATE);
+    check(creation.valid(), "a group");
     std::string part;
     for (const std::string& step : steps_of(path)) {
         part += "/" + step;
@@ -497,7 +512,7 @@ void Hdf5Writer::group(const std::string& path) {
         const htri_t exists = H5Lexists(file(), part.c_str(), H5P_DEFAULT);
         check(exists >= 0, what);
         if (exists) continue;
-        Handle<H5Gclose> g(H5Gcreate2(file_, part.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+        Handle<H5Gclose> g(H5Gcreate2(file_, part.c_str(), H5P_DEFAULT, creation, H5P_DEFAULT));
         check(g.valid() && g.close_now(), what);
     }
 }
@@ -510,14 +525,16 @@ void Hdf5Writer::dataset(const std::string& path, const Tensor& values) {
     group(slash == std::string::npos ? "/" : path.substr(0, slash));
     const std::vector<hsize_t> sizes(values.shape().begin(), values.shape().end());
     const Handle<H5Sclose> space(sizes.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(int(sizes.size()), sizes.data(), nullptr));
-    check(space.valid(), what);
-    Handle<H5Dclose> d(H5Dcreate2(file(), path.c_str(), H5T_IEEE_F32LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    const Handle<H5Pclose> creation = timeless(H5P_DATASET_CREATE);
+    check(space.valid() && creation.valid(), what);
+    Handle<H5Dclose> d(H5Dcreate2(file(), path.c_str(), H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT));
     check(d.valid(), what);
     check(H5Dwrite(d, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0, what);
     check(d.close_now(), what);                            // small arrays reach the disk only here
 }
 
-void Hdf5Writer::write_attribute(const std::string& group, const std::string& name, std::int64_t type, std::int64_t space, const void* data) {
+void Hdf5Writer::write_attribute(const std::string& group, const std::string& name, std::int64_t type, std::int64_t space,
+                                 const void* data) {
     const std::string what = fmt::format("the attribute '{}' of '{}'", shown(name), shown(group));
     check(type >= 0 && space >= 0, what);
     const Handle<H5Oclose> object(H5Oopen(file(), group.c_str(), H5P_DEFAULT));
@@ -530,7 +547,8 @@ void Hdf5Writer::write_attribute(const std::string& group, const std::string& na
 
 static Handle<H5Tclose> text_type(std::size_t size, H5T_str_t padding, H5T_cset_t characters) {
     Handle<H5Tclose> type(H5Tcopy(H5T_C_S1));
-    const bool done = type.valid() && H5Tset_size(type, size) >= 0 && H5Tset_strpad(type, padding) >= 0 && H5Tset_cset(type, characters) >= 0;
+    const bool done = type.valid() && H5Tset_size(type, size) >= 0 && H5Tset_strpad(type, padding) >= 0 &&
+                      H5Tset_cset(type, characters) >= 0;
     return done ? std::move(type) : Handle<H5Tclose>(-1);
 }
 

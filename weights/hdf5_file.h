@@ -30,16 +30,16 @@ public:
     // Paths are absolute: "/" is the root, "/model_weights/conv1".
     bool has(const std::string& path) const;
     bool is_group(const std::string& path) const;
-    std::vector<std::string> children(const std::string& group) const;   // in HDF5's order: conv_10 before conv_2
+    std::vector<std::string> children(const std::string& group) const;  // in HDF5's order: conv_10 before conv_2
 
-    bool has_attribute(const std::string& group, const std::string& name) const;   // also a list split into name0, name1...
+    bool has_attribute(const std::string& group, const std::string& name) const;  // also a list split into name0, name1...
     std::string text(const std::string& group, const std::string& name) const;
     std::vector<std::string> texts(const std::string& group, const std::string& name) const;
-    std::optional<std::vector<double>> numbers(const std::string& group, const std::string& name) const;   // none: no such attribute
+    std::optional<std::vector<double>> numbers(const std::string& group, const std::string& name) const;  // none: no such attribute
 
     Shape shape(const std::string& dataset) const;
-    Tensor read(const std::string& dataset) const;         // as float32, whatever number type is stored
-    bool mapped(const std::string& dataset) const;         // does read() give a view of the file?
+    Tensor read(const std::string& dataset) const;  // as float32, whatever number type is stored
+    bool mapped(const std::string& dataset) const;  // does read() give a view of the file?
 
 private:
     struct Mapping;
@@ -48,11 +48,11 @@ private:
     bool has_plain_attribute(const std::string& group, const std::string& name) const;
     std::vector<std::string> texts_of_one(const std::string& group, const std::string& name) const;
     std::string_view referenced_text(std::string_view reference, const std::string& what) const;
-    std::string_view bytes() const;                        // the whole file, mapped
+    std::string_view bytes() const;  // the whole file, mapped
 
     std::filesystem::path path_;
     std::int64_t file_ = -1;
-    mutable std::shared_ptr<const Mapping> mapping_;       // made at the first need; the tensors that look into it keep it alive
+    mutable std::shared_ptr<const Mapping> mapping_;  // made at the first need; the tensors that look into it keep it alive
 };
 
 // A new file that appears under its name when it is complete. After an Error it is given up: nothing appears.
@@ -62,14 +62,14 @@ public:
     ~Hdf5Writer();
     Hdf5Writer(const Hdf5Writer&) = delete;
 
-    void group(const std::string& path);                   // with its parents
+    void group(const std::string& path);  // with its parents
     void dataset(const std::string& path, const Tensor& values);
     void attribute(const std::string& group, const std::string& name, const std::string& value);
     void attribute(const std::string& group, const std::string& name, const std::vector<std::string>& values);
     void commit();
 
 private:
-    std::int64_t file() const;                             // an Error after the end
+    std::int64_t file() const;  // an Error after the end
     void check(bool done, const std::string& what);
     void write_attribute(const std::string& group, const std::string& name, std::int64_t type, std::int64_t space, const void* data);
 

@@ -1,8 +1,7 @@
 #include "weights/keras_config.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "layers/core.h"
@@ -118,9 +117,11 @@ public:
 
 private:
     // Adds the nodes of a model. `prefix` names them ("base/"), `reads` are the nodes a nested model is called with.
-    std::vector<int> instantiate(const Json& model, const std::string& prefix, const std::string& path, std::optional<std::vector<int>> reads) {
+    std::vector<int> instantiate(const Json& model, const std::string& prefix, const std::string& path,
+                                 std::optional<std::vector<int>> reads) {
         LIMN_CHECK(std::count(path.begin(), path.end(), '/') < 16, "models are nested too deeply in the model's configuration");
-        return text_of(model, "class_name", "the model") == "Sequential" ? sequential(model, prefix, path, reads) : functional(model, prefix, path, reads);
+        return text_of(model, "class_name", "the model") == "Sequential" ? sequential(model, prefix, path, reads)
+                                                                         : functional(model, prefix, path, reads);
     }
 
     // The shape an input layer (or the first layer of a Sequential) declares, as NHWC; nothing if it declares none.
@@ -129,16 +130,19 @@ private:
             if (!settings.contains(key) || !settings[key].is_array()) continue;
             std::vector<Index> sizes;
             for (const Json& size : settings[key]) sizes.push_back(size.is_number_integer() ? size.get<Index>() : -1);
-            LIMN_CHECK(!sizes.empty() && sizes.size() <= Shape::max_rank, "the model's configuration declares an input of {} axes", sizes.size());
+            LIMN_CHECK(!sizes.empty() && sizes.size() <= Shape::max_rank, "the model's configuration declares an input of {} axes",
+                       sizes.size());
             sizes[0] = -1;
-            for (Index size : sizes) LIMN_CHECK(size == -1 || (size > 0 && size < 1 << 24), "the model's configuration declares an input of size {}", size);
+            for (Index size : sizes)
+                LIMN_CHECK(size == -1 || (size > 0 && size < 1 << 24), "the model's configuration declares an input of size {}", size);
             if (channels_first_ && sizes.size() == 4) std::rotate(sizes.begin() + 1, sizes.begin() + 2, sizes.end());
             return Shape(std::span<const Index>(sizes));
         }
         return std::nullopt;
     }
 
-    std::vector<int> sequential(const Json& model, const std::string& prefix, const std::string& path, std::optional<std::vector<int>> reads) {
+    std::vector<int> sequential(const Json& model, const std::string& prefix, const std::string& path,
+                                std::optional<std::vector<int>> reads) {
         const Json& config = member(model, "config", "the model");
         const Json& layers = config.is_array() ? config : member(config, "layers", "a Sequential model");
         LIMN_CHECK(layers.is_array() && !layers.empty(), "a Sequential model without layers cannot be run");
@@ -154,8 +158,10 @@ private:
             if (at.empty()) {
                 std::optional<Shape> shape = settings.is_object() ? declared_shape(settings) : std::nullopt;
                 if (!shape && is_model(class_name)) shape = input_of_nested(layer);
-                if (!shape && config.is_object() && config.contains("build_input_shape")) shape = declared_shape(Json{{"batch_shape", config["build_input_shape"]}});
-                LIMN_CHECK(shape, "the configuration of Sequential model '{}' does not say what shape its input has", path.empty() ? model_.name : path);
+                if (!shape && config.is_object() && config.contains("build_input_shape"))
+                    shape = declared_shape(Json{{"batch_shape", config["build_input_shape"]}});
+                LIMN_CHECK(shape, "the configuration of Sequential model '{}' does not say what shape its input has",
+                           path.empty() ? model_.name : path);
                 at = {model_.add_input(unique(prefix + name + "_input"), *shape)};
             }
             at = call(layer, prefix, path, at);
@@ -171,16 +177,18 @@ private:
         return declared_shape(member(layers[0], "config", "a layer"));
     }
 
-    std::vector<int> functional(const Json& model, const std::string& prefix, const std::string& path, std::optional<std::vector<int>> reads) {
+    std::vector<int> functional(const Json& model, const std::string& prefix, const std::string& path,
+                                std::optional<std::vector<int>> reads) {
         const Json& config = member(model, "config", "the model");
         const Json& layers = member(config, "layers", "a functional model");
         const std::string where = path.empty() ? "the model" : "model '" + path + "'";
         LIMN_CHECK(layers.is_array(), "the model's configuration is wrong: 'layers' of {} should be a list", where);
-        std::map<std::string, std::vector<std::vector<int>>> results;    // layer -> call -> outputs
+        std::map<std::string, std::vector<std::vector<int>>> results;  // layer -> call -> outputs
 
         const std::vector<Reference> input_refs = references_from(member(config, "input_layers", where), where);
         if (reads) {
-            LIMN_CHECK(reads->size() == input_refs.size(), "{} takes {} inputs, it is called with {}", where, input_refs.size(), reads->size());
+            LIMN_CHECK(reads->size() == input_refs.size(), "{} takes {} inputs, it is called with {}", where, input_refs.size(),
+                       reads->size());
             for (std::size_t i = 0; i < reads->size(); i++) results[input_refs[i].layer] = {{(*reads)[i]}};
         } else {
             for (const Reference& ref : input_refs) {
@@ -195,7 +203,8 @@ private:
             const auto& calls = it->second;
             // Some versions count a nested model's own creation as its first call.
             const Index call = ref.call < Index(calls.size()) ? ref.call : ref.call - 1;
-            if (call < 0 || call >= Index(calls.size()) || ref.output < 0 || ref.output >= Index(calls[std::size_t(call)].size())) return std::nullopt;
+            if (call < 0 || call >= Index(calls.size()) || ref.output < 0 || ref.output >= Index(calls[std::size_t(call)].size()))
+                return std::nullopt;
             return calls[std::size_t(call)][std::size_t(ref.output)];
         };
 
@@ -231,7 +240,8 @@ private:
                 for (const Waiting& w : waiting)
                     for (std::size_t i = w.done; i < w.calls.size(); i++)
                         for (const Reference& r : w.calls[i])
-                            LIMN_CHECK(find(r) || results.contains(r.layer) || std::any_of(waiting.begin(), waiting.end(), [&](const Waiting& o) { return o.name == r.layer; }),
+                            LIMN_CHECK(find(r) || results.contains(r.layer) ||
+                                           std::any_of(waiting.begin(), waiting.end(), [&](const Waiting& o) { return o.name == r.layer; }),
                                        "layer '{}' reads from '{}', which is not in the model", w.name, r.layer);
                 fail("the output '{}' of {} cannot be reached from its inputs", ref.layer, where);
             }
@@ -272,7 +282,9 @@ private:
     }
 
     std::string unique(const std::string& name) const {
-        const auto taken = [&](const std::string& n) { return std::any_of(model_.nodes().begin(), model_.nodes().end(), [&](const Node& node) { return node.name == n; }); };
+        const auto taken = [&](const std::string& n) {
+            return std::any_of(model_.nodes().begin(), model_.nodes().end(), [&](const Node& node) { return node.name == n; });
+        };
         std::string candidate = name;
         for (int i = 2; taken(candidate); i++) candidate = fmt::format("{}#{}", name, i);
         return candidate;
@@ -291,7 +303,8 @@ Model model_from_config(const std::string& text, const std::string& keras_versio
     const Json root = Json::parse(text, nullptr, false);
     LIMN_CHECK(!root.is_discarded() && root.is_object(), "the model's configuration is not valid JSON");
     const std::string class_name = text_of(root, "class_name", "the model");
-    LIMN_CHECK(is_model(class_name), "the model is a {}: a subclassed model cannot be rebuilt from its file; Sequential and functional ones can", class_name);
+    LIMN_CHECK(is_model(class_name),
+               "the model is a {}: a subclassed model cannot be rebuilt from its file; Sequential and functional ones can", class_name);
     const int major = keras_version.empty() || keras_version[0] < '0' || keras_version[0] > '9' ? 2 : keras_version[0] - '0';
     try {
         return Builder(root, major).build(root);

@@ -24,10 +24,19 @@ std::string role_of(const std::string& path) {
         if (digits == std::string::npos || name[digits] != '_') break;
         name.resize(digits);
     }
-    static const std::pair<std::string_view, std::string_view> roles[] = {
-        {"depthwise_kernel", "depthwise_kernel"}, {"pointwise_kernel", "pointwise_kernel"}, {"moving_mean", "moving_mean"},
-        {"moving_variance", "moving_variance"}, {"running_mean", "moving_mean"}, {"running_std", "moving_variance"}, {"kernel", "kernel"},
-        {"bias", "bias"}, {"gamma", "gamma"}, {"beta", "beta"}, {"alpha", "alpha"}, {"_W", "kernel"}, {"_b", "bias"}};
+    static const std::pair<std::string_view, std::string_view> roles[] = {{"depthwise_kernel", "depthwise_kernel"},
+                                                                          {"pointwise_kernel", "pointwise_kernel"},
+                                                                          {"moving_mean", "moving_mean"},
+                                                                          {"moving_variance", "moving_variance"},
+                                                                          {"running_mean", "moving_mean"},
+                                                                          {"running_std", "moving_variance"},
+                                                                          {"kernel", "kernel"},
+                                                                          {"bias", "bias"},
+                                                                          {"gamma", "gamma"},
+                                                                          {"beta", "beta"},
+                                                                          {"alpha", "alpha"},
+                                                                          {"_W", "kernel"},
+                                                                          {"_b", "bias"}};
     for (const auto& [suffix, role] : roles)
         if (name.ends_with(suffix)) return std::string(role);
     return name == "W" ? "kernel" : name == "b" ? "bias" : name;
@@ -48,13 +57,13 @@ bool names_layer(const std::string& owner, const std::string& layer) {
 }
 
 bool same_role(const std::string& stored, const std::string& wanted) {
-    return stored == wanted || (stored == "kernel" && wanted == "depthwise_kernel");   // Keras 3 calls both "kernel"
+    return stored == wanted || (stored == "kernel" && wanted == "depthwise_kernel");  // Keras 3 calls both "kernel"
 }
 
 void assign(const Hdf5File& file, const Layer& layer, Weight& weight, const StoredWeight& stored) {
     const Shape found = file.shape(stored.dataset);
-    LIMN_CHECK(found == weight.shape, "{}: layer '{}' ({}): '{}' is {} in the file, {} was expected", file.path().string(), layer.name, layer.class_name,
-               weight.name, found.str(), weight.shape.str());
+    LIMN_CHECK(found == weight.shape, "{}: layer '{}' ({}): '{}' is {} in the file, {} was expected", file.path().string(), layer.name,
+               layer.class_name, weight.name, found.str(), weight.shape.str());
     weight.value = file.read(stored.dataset);
 }
 
@@ -63,7 +72,8 @@ void load_group(const Hdf5File& file, const std::string& group_name, const std::
                 std::vector<std::string>& notes) {
     std::size_t wanted = 0;
     for (const Layer* layer : layers) wanted += layer->weights.size();
-    LIMN_CHECK(stored.size() == wanted, "{}: layer '{}' has {} arrays in the file, {} were expected", file.path().string(), group_name, stored.size(), wanted);
+    LIMN_CHECK(stored.size() == wanted, "{}: layer '{}' has {} arrays in the file, {} were expected", file.path().string(), group_name,
+               stored.size(), wanted);
 
     // By name: each weight finds exactly one stored array of its role (and, in a nested model, of its layer).
     std::vector<std::pair<Weight*, const StoredWeight*>> matches;
@@ -72,7 +82,8 @@ void load_group(const Hdf5File& file, const std::string& group_name, const std::
         for (Weight& weight : layer->weights) {
             std::vector<StoredWeight*> candidates;
             for (StoredWeight& s : stored)
-                if (!s.used && same_role(s.role, weight.name) && (layers.size() == 1 || names_layer(s.owner, layer->name))) candidates.push_back(&s);
+                if (!s.used && same_role(s.role, weight.name) && (layers.size() == 1 || names_layer(s.owner, layer->name)))
+                    candidates.push_back(&s);
             if (candidates.size() != 1) {
                 by_name = false;
                 continue;
@@ -91,7 +102,9 @@ void load_group(const Hdf5File& file, const std::string& group_name, const std::
         notes.push_back(fmt::format("weights of '{}' were matched by their order: their names in the file fit no layer", group_name));
     }
     for (const auto& [weight, from] : matches) {
-        const Layer* owner = *std::find_if(layers.begin(), layers.end(), [&, w = weight](const Layer* l) { return w >= l->weights.data() && w < l->weights.data() + l->weights.size(); });
+        const Layer* owner = *std::find_if(layers.begin(), layers.end(), [&, w = weight](const Layer* l) {
+            return w >= l->weights.data() && w < l->weights.data() + l->weights.size();
+        });
         assign(file, *owner, *weight, *from);
     }
 }
@@ -106,7 +119,8 @@ std::vector<StoredLayer> stored_layers(const Hdf5File& file, const std::string& 
         StoredLayer layer{name, {}};
         for (const std::string& weight : file.texts(path, "weight_names")) {
             layer.weights.push_back(joined(path, weight));
-            LIMN_CHECK(file.has(layer.weights.back()), "{}: layer '{}' lists the array '{}' but the file does not hold it", file.path().string(), name, weight);
+            LIMN_CHECK(file.has(layer.weights.back()), "{}: layer '{}' lists the array '{}' but the file does not hold it",
+                       file.path().string(), name, weight);
         }
         layers.push_back(std::move(layer));
     }
@@ -123,8 +137,10 @@ void load_legacy_weights(const Hdf5File& file, const std::string& group, Model& 
         for (const StoredLayer& s : stored)
             if (s.name.size() > top.size() && (layer->name == s.name || layer->name.starts_with(s.name + "/"))) top = s.name;
         const auto it = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == top; });
-        if (it == groups.end()) groups.push_back({top, {layer}});
-        else it->second.push_back(layer);
+        if (it == groups.end())
+            groups.push_back({top, {layer}});
+        else
+            it->second.push_back(layer);
     }
 
     stored.erase(std::remove_if(stored.begin(), stored.end(), [](const StoredLayer& s) { return s.weights.empty(); }), stored.end());
@@ -139,13 +155,15 @@ void load_legacy_weights(const Hdf5File& file, const std::string& group, Model& 
 
     if (missing.empty()) {
         for (const auto& [top, layers] : groups)
-            load_group(file, top, layers, weights_of(*std::find_if(stored.begin(), stored.end(), [&](const StoredLayer& s) { return s.name == top; })), notes);
-        LIMN_CHECK(stored.size() == groups.size(), "{}: the file has weights for {} layers, the model has {}", file.path().string(), stored.size(), groups.size());
+            load_group(file, top, layers,
+                       weights_of(*std::find_if(stored.begin(), stored.end(), [&](const StoredLayer& s) { return s.name == top; })), notes);
+        LIMN_CHECK(stored.size() == groups.size(), "{}: the file has weights for {} layers, the model has {}", file.path().string(),
+                   stored.size(), groups.size());
         return;
     }
     // Names differ (renamed layers, other counters): the k-th stored layer belongs to the k-th layer with weights, if all shapes agree.
-    LIMN_CHECK(stored.size() == groups.size(), "{}: the file has no weights for layer '{}' (it has {} layers with weights, the model {})", file.path().string(),
-               missing[0], stored.size(), groups.size());
+    LIMN_CHECK(stored.size() == groups.size(), "{}: the file has no weights for layer '{}' (it has {} layers with weights, the model {})",
+               file.path().string(), missing[0], stored.size(), groups.size());
     for (std::size_t i = 0; i < groups.size(); i++) load_group(file, groups[i].first, groups[i].second, weights_of(stored[i]), notes);
     notes.push_back(fmt::format("layers were matched by their order: the file has no '{}'", missing[0]));
 }

@@ -17,7 +17,7 @@ void load_legacy_weights(const Hdf5File& file, const std::string& group, Model& 
 // One stored layer of such a file, for recognising what a weights-only file belongs to.
 struct StoredLayer {
     std::string name;
-    std::vector<std::string> weights;                      // datasets, by their path in the file
+    std::vector<std::string> weights;  // datasets, by their path in the file
 };
 std::vector<StoredLayer> stored_layers(const Hdf5File& file, const std::string& group);
 

@@ -39,7 +39,8 @@ static std::string config_text(const fs::path& path, std::string& keras_version)
 }
 
 // The network a file with weights only belongs to.
-static Model known_network(const ModelSource& source, const fs::path& path, const std::vector<StoredLayer>& stored, std::vector<std::string>& notes) {
+static Model known_network(const ModelSource& source, const fs::path& path, const std::vector<StoredLayer>& stored,
+                           std::vector<std::string>& notes) {
     if (!source.architecture.empty()) {
         if (const Architecture* a = find_architecture(source.architecture)) return a->build();
         std::string known;
@@ -50,7 +51,9 @@ static Model known_network(const ModelSource& source, const fs::path& path, cons
     for (const StoredLayer& layer : stored)
         if (!layer.weights.empty()) names.push_back(layer.name);
     const Architecture* a = recognise_architecture(names);
-    LIMN_CHECK(a, "{}: the file holds weights only, and its layers ({}...) are of no network limn knows: give --config FILE with its model_config, or --arch NAME",
+    LIMN_CHECK(a,
+               "{}: the file holds weights only, and its layers ({}...) are of no network limn knows: give --config FILE with its "
+               "model_config, or --arch NAME",
                path.string(), names.empty() ? "none" : names[0]);
     notes.push_back(fmt::format("the file holds weights only; its layers are those of {}", a->name));
     return a->build();
@@ -67,9 +70,10 @@ LoadedModel load_model(const ModelSource& source) {
     version_in(group);
     version_in("/");
     if (loaded.keras_version.empty()) loaded.keras_version = "1";
-    LIMN_CHECK(!file.has("/layers") || file.has_attribute(group, "layer_names"), "{}: is in Keras 3's .weights.h5 layout, which limn does not read yet: save the whole model as .h5",
+    LIMN_CHECK(!file.has("/layers") || file.has_attribute(group, "layer_names"),
+               "{}: is in Keras 3's .weights.h5 layout, which limn does not read yet: save the whole model as .h5", loaded.file.string());
+    LIMN_CHECK(file.has_attribute(group, "layer_names"), "{}: is an HDF5 file, but not one Keras wrote (no 'layer_names')",
                loaded.file.string());
-    LIMN_CHECK(file.has_attribute(group, "layer_names"), "{}: is an HDF5 file, but not one Keras wrote (no 'layer_names')", loaded.file.string());
 
     try {
         std::string version = loaded.keras_version;
@@ -104,7 +108,9 @@ void save_weights(const fs::path& path, const Model& model) {
         names.push_back(layer.name);
     }
     for (const std::string& name : names) {
-        const auto node = std::find_if(model.nodes().begin(), model.nodes().end(), [&](const Node& n) { return n.layer->name == name && (!n.layer->weights.empty() || n.name == name); });
+        const auto node = std::find_if(model.nodes().begin(), model.nodes().end(), [&](const Node& n) {
+            return n.layer->name == name && (!n.layer->weights.empty() || n.name == name);
+        });
         std::vector<std::string> weight_names;
         file.group("/" + name);
         for (const Weight& w : node->layer->weights) {

@@ -10,17 +10,17 @@
 namespace limn {
 
 struct ModelSource {
-    std::string model;                                     // a file (.h5, .hdf5) or a published name (vgg16) that was fetched
-    std::string config;                                    // for files with weights only: a .json or .h5 that holds the model_config
-    std::string architecture;                              // or the name of a known network (vgg16-notop...)
+    std::string model;         // a file (.h5, .hdf5) or a published name (vgg16) that was fetched
+    std::string config;        // for files with weights only: a .json or .h5 that holds the model_config
+    std::string architecture;  // or the name of a known network (vgg16-notop...)
 };
 
 struct LoadedModel {
     Model model;
     std::filesystem::path file;
-    std::string keras_version;                             // that wrote the file; "1" if it does not say
-    std::vector<std::string> notes;                        // what was inferred, a sentence each
-    std::vector<std::string> labels;                       // class names the file carries, or ImageNet's where it has 1000 classes; else empty
+    std::string keras_version;        // that wrote the file; "1" if it does not say
+    std::vector<std::string> notes;   // what was inferred, a sentence each
+    std::vector<std::string> labels;  // class names the file carries, or ImageNet's where it has 1000 classes; else empty
 };
 
 // Opens the file, rebuilds the network (from its config, the given one, or recognised by its layers) and reads the

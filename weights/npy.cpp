@@ -54,18 +54,21 @@ Tensor read_npy(const std::filesystem::path& path) {
     const std::string file = path.string();
     const std::vector<std::byte> bytes = read_file(path, std::size_t(16) << 30);
     const auto byte = [&](std::size_t i) { return std::to_integer<std::size_t>(bytes[i]); };
-    LIMN_CHECK(bytes.size() >= 12 && std::memcmp(bytes.data(), "\x93NUMPY", 6) == 0, "{}: is not a .npy file (numpy.save writes them)", file);
+    LIMN_CHECK(bytes.size() >= 12 && std::memcmp(bytes.data(), "\x93NUMPY", 6) == 0, "{}: is not a .npy file (numpy.save writes them)",
+               file);
     LIMN_CHECK(byte(6) >= 1 && byte(6) <= 3, "{}: is of .npy version {}, limn knows 1 to 3", file, byte(6));
     const bool old = byte(6) == 1;
-    const std::size_t start = old ? 10 : 12, length = old ? byte(8) | byte(9) << 8 : byte(8) | byte(9) << 8 | byte(10) << 16 | byte(11) << 24;
+    const std::size_t start = old ? 10 : 12,
+                      length = old ? byte(8) | byte(9) << 8 : byte(8) | byte(9) << 8 | byte(10) << 16 | byte(11) << 24;
     LIMN_CHECK(length <= bytes.size() - start, "{}: its .npy header is cut short", file);
     std::string_view header(reinterpret_cast<const char*>(bytes.data()) + start, length);
-    header = header.substr(0, header.find('\n'));          // it is one line, and so are messages that quote it
+    header = header.substr(0, header.find('\n'));  // it is one line, and so are messages that quote it
 
     const std::string_view descr = after_key(header, "descr", file);
     LIMN_CHECK(descr.size() > 4 && descr[0] == '\'', "{}: its number type is a structure; float32 or int32 was expected", file);
     const std::string type(descr.substr(1, descr.find('\'', 1) - 1));
-    LIMN_CHECK(after_key(header, "fortran_order", file).starts_with("False"), "{}: is stored in Fortran order: save numpy.ascontiguousarray(x)", file);
+    LIMN_CHECK(after_key(header, "fortran_order", file).starts_with("False"),
+               "{}: is stored in Fortran order: save numpy.ascontiguousarray(x)", file);
     const Shape shape = parse_shape(after_key(header, "shape", file), file);
 
     const std::size_t size = type == "<f4" || type == "<i4" ? 4 : type == "<f8" || type == "<i8" ? 8 : type == "|u1" ? 1 : 0;
@@ -85,7 +88,8 @@ void write_npy(const std::filesystem::path& path, const Tensor& values) {
     std::string sizes;
     for (Index s : values.shape()) sizes += std::to_string(s) + ",";
     if (values.shape().rank() > 1) sizes.pop_back();
-    std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", values.dtype() == DType::f32 ? "<f4" : "<f8", sizes);
+    std::string header =
+        fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", values.dtype() == DType::f32 ? "<f4" : "<f8", sizes);
     header.resize((10 + header.size() + 1 + 63) / 64 * 64 - 10 - 1, ' ');
     header += '\n';
     std::string text("\x93NUMPY\x01\x00", 8);

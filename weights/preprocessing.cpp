@@ -5,8 +5,11 @@
 
 namespace limn {
 
-static constexpr std::pair<Preprocess, std::string_view> names[] = {
-    {Preprocess::caffe, "caffe"}, {Preprocess::tf, "tf"}, {Preprocess::torch, "torch"}, {Preprocess::unit, "unit"}, {Preprocess::raw, "raw"}};
+static constexpr std::pair<Preprocess, std::string_view> names[] = {{Preprocess::caffe, "caffe"},
+                                                                    {Preprocess::tf, "tf"},
+                                                                    {Preprocess::torch, "torch"},
+                                                                    {Preprocess::unit, "unit"},
+                                                                    {Preprocess::raw, "raw"}};
 
 std::string_view name_of(Preprocess mode) {
     for (const auto& [known, name] : names)
@@ -33,22 +36,24 @@ PreprocessChoice choose_preprocess(const Model& model) {
         std::string_view part;
         Preprocess mode;
     };
-    static constexpr Rule rules[] = {
-        {"efficientnet", Preprocess::raw}, {"convnext", Preprocess::raw},   {"resnetv2", Preprocess::tf},   {"v2_resnet", Preprocess::tf},
-        {"inception", Preprocess::tf},     {"xception", Preprocess::tf},    {"mobilenet", Preprocess::tf},  {"nasnet", Preprocess::tf},
-        {"densenet", Preprocess::torch},   {"squeezenet", Preprocess::caffe}, {"vgg", Preprocess::caffe},   {"resnet", Preprocess::caffe}};
+    static constexpr Rule rules[] = {{"efficientnet", Preprocess::raw}, {"convnext", Preprocess::raw}, {"resnetv2", Preprocess::tf},
+                                     {"v2_resnet", Preprocess::tf},     {"inception", Preprocess::tf}, {"xception", Preprocess::tf},
+                                     {"mobilenet", Preprocess::tf},     {"nasnet", Preprocess::tf},    {"densenet", Preprocess::torch},
+                                     {"squeezenet", Preprocess::caffe}, {"vgg", Preprocess::caffe},    {"resnet", Preprocess::caffe}};
     for (const Rule& rule : rules)
         if (name.find(rule.part) != std::string::npos) return {rule.mode, fmt::format("the model is called '{}'", model.name)};
-    for (const Node& node : model.nodes()) {               // a base inside a model of another name
+    for (const Node& node : model.nodes()) {  // a base inside a model of another name
         if (node.name.ends_with("block5_conv3")) return {Preprocess::caffe, "it has VGG's layer block5_conv3"};
-        if (node.name.ends_with("conv_dw_13") || node.name.ends_with("conv_pw_13")) return {Preprocess::tf, "it has MobileNet's layer conv_pw_13"};
+        if (node.name.ends_with("conv_dw_13") || node.name.ends_with("conv_pw_13"))
+            return {Preprocess::tf, "it has MobileNet's layer conv_pw_13"};
     }
     return {Preprocess::unit, "nothing says otherwise: pixels divided by 255, as most people train"};
 }
 
 void preprocess(Preprocess mode, Tensor& pixels) {
     const Index channels = pixels.shape()[-1];
-    LIMN_CHECK(channels == 3 || channels == 1, "photos have 1 or 3 channels, the model's input has {}: give arrays to `limn run` instead", channels);
+    LIMN_CHECK(channels == 3 || channels == 1, "photos have 1 or 3 channels, the model's input has {}: give arrays to `limn run` instead",
+               channels);
     float* x = pixels.data();
     const Index count = pixels.size() / channels;
     if (mode == Preprocess::raw) return;
@@ -58,13 +63,15 @@ void preprocess(Preprocess mode, Tensor& pixels) {
         float mean[3], factor[3];
     };
     constexpr float third = 1.0f / 3, unit = 1.0f / 255;
-    const Affine affine = mode == Preprocess::caffe   ? Affine{{2, 1, 0}, {103.939f, 116.779f, 123.68f}, {1, 1, 1}}
-                          : mode == Preprocess::torch ? Affine{{0, 1, 2}, {0.485f * 255, 0.456f * 255, 0.406f * 255}, {unit / 0.229f, unit / 0.224f, unit / 0.225f}}
-                          : mode == Preprocess::tf    ? Affine{{0, 1, 2}, {127.5f, 127.5f, 127.5f}, {1 / 127.5f, 1 / 127.5f, 1 / 127.5f}}
-                                                      : Affine{{0, 1, 2}, {0, 0, 0}, {unit, unit, unit}};
+    const Affine affine = mode == Preprocess::caffe ? Affine{{2, 1, 0}, {103.939f, 116.779f, 123.68f}, {1, 1, 1}}
+                          : mode == Preprocess::torch
+                              ? Affine{{0, 1, 2}, {0.485f * 255, 0.456f * 255, 0.406f * 255}, {unit / 0.229f, unit / 0.224f, unit / 0.225f}}
+                          : mode == Preprocess::tf ? Affine{{0, 1, 2}, {127.5f, 127.5f, 127.5f}, {1 / 127.5f, 1 / 127.5f, 1 / 127.5f}}
+                                                   : Affine{{0, 1, 2}, {0, 0, 0}, {unit, unit, unit}};
     for (Index i = 0; i < count; i++, x += channels) {
         if (channels == 1) {
-            x[0] = (x[0] - (affine.mean[0] + affine.mean[1] + affine.mean[2]) * third) * (affine.factor[0] + affine.factor[1] + affine.factor[2]) * third;
+            x[0] = (x[0] - (affine.mean[0] + affine.mean[1] + affine.mean[2]) * third) *
+                   (affine.factor[0] + affine.factor[1] + affine.factor[2]) * third;
             continue;
         }
         const float rgb[3] = {x[0], x[1], x[2]};

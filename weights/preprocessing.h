@@ -17,11 +17,11 @@ namespace limn {
 enum class Preprocess { caffe, tf, torch, unit, raw };
 
 std::string_view name_of(Preprocess mode);
-Preprocess preprocess_named(std::string_view name);        // an Error lists the names
+Preprocess preprocess_named(std::string_view name);  // an Error lists the names
 
 struct PreprocessChoice {
     Preprocess mode;
-    std::string reason;                                    // "its name says vgg"
+    std::string reason;  // "its name says vgg"
 };
 PreprocessChoice choose_preprocess(const Model& model);
 

@@ -11,14 +11,17 @@ namespace limn {
 
 namespace {
 
-constexpr Index grain = 1 << 15;                           // elements a thread takes at a time: 128 KB, well above the cost of a fork
+constexpr Index grain = 1 << 15;  // elements a thread takes at a time: 128 KB, well above the cost of a fork
 
 // Kernels exist for float; checks in double use the reference backend.
-void expect_float(const Tensor& t) { LIMN_CHECK(t.dtype() == DType::f32, "the cpu backend computes in float; use the reference backend for double"); }
+void expect_float(const Tensor& t) {
+    LIMN_CHECK(t.dtype() == DType::f32, "the cpu backend computes in float; use the reference backend for double");
+}
 
 }  // namespace
 
-std::unique_ptr<ConvPlan> CpuBackend::plan_conv2d(const ConvShape& shape, const ConvWeights& weights, Direction direction, Fused fused) const {
+std::unique_ptr<ConvPlan> CpuBackend::plan_conv2d(const ConvShape& shape, const ConvWeights& weights, Direction direction,
+                                                  Fused fused) const {
     expect_float(weights.kernel);
     return cpu::plan_convolution({shape, weights, direction, fused, kernels_});
 }
@@ -72,7 +75,9 @@ template <class Body> static void for_each_window(const Window& v, const Tensor&
 
 void CpuBackend::max_pool(const Window& window, const Tensor& x, Tensor& y, Argmax* argmax) const {
     if (argmax) return ReferenceBackend::max_pool(window, x, y, argmax);
-    for_each_window(window, x, y, [&](const float* const* pixels, Index count, Index out) { kernels_.maximum(pixels, count, x.shape()[3], y.data() + out); });
+    for_each_window(window, x, y, [&](const float* const* pixels, Index count, Index out) {
+        kernels_.maximum(pixels, count, x.shape()[3], y.data() + out);
+    });
 }
 
 void CpuBackend::average_pool(const Window& window, const Tensor& x, Tensor& y) const {
@@ -91,23 +96,29 @@ void CpuBackend::unary(const UnaryFn& f, const Tensor& x, Tensor& y) const {
 }
 
 void CpuBackend::unary_grad(const UnaryFn& f, ReluRule rule, const Tensor& x, const Tensor& y, const Tensor& dy, Tensor& dx) const {
-    parallel_ranges(dy.size() / y.size(), 1, [&](Index begin, Index end) {      // one target after another
+    parallel_ranges(dy.size() / y.size(), 1, [&](Index begin, Index end) {  // one target after another
         for (Index t = begin; t < end; t++)
             parallel_ranges(y.size(), grain, [&](Index first, Index last) {
                 const float* g = dy.data() + t * y.size();
                 float* out = dx.data() + t * y.size();
-                if (f.is_plain_relu() && rule == ReluRule::plain) return kernels_.relu_grad(y.data() + first, g + first, last - first, out + first);
+                if (f.is_plain_relu() && rule == ReluRule::plain)
+                    return kernels_.relu_grad(y.data() + first, g + first, last - first, out + first);
                 for (Index i = first; i < last; i++) out[i] = unary_gradient(f, rule, x.data()[i], y.data()[i], g[i]);
             });
     });
 }
 
 void CpuBackend::binary(Binary op, const Tensor& a, const Tensor& b, Tensor& y) const {
-    const auto kernel = op == Binary::add ? kernels_.add : op == Binary::subtract ? kernels_.subtract : op == Binary::multiply ? kernels_.multiply : nullptr;
+    const auto kernel = op == Binary::add        ? kernels_.add
+                        : op == Binary::subtract ? kernels_.subtract
+                        : op == Binary::multiply ? kernels_.multiply
+                                                 : nullptr;
     if (kernel && a.shape() == y.shape() && b.shape() == y.shape())
-        return parallel_ranges(y.size(), grain, [&](Index begin, Index end) { kernel(a.data() + begin, b.data() + begin, end - begin, y.data() + begin); });
+        return parallel_ranges(y.size(), grain,
+                               [&](Index begin, Index end) { kernel(a.data() + begin, b.data() + begin, end - begin, y.data() + begin); });
     if (op == Binary::multiply && a.shape() == y.shape() && b.size() == 1)
-        return parallel_ranges(y.size(), grain, [&](Index begin, Index end) { kernels_.scale(a.data() + begin, b.data()[0], end - begin, y.data() + begin); });
+        return parallel_ranges(
+            y.size(), grain, [&](Index begin, Index end) { kernels_.scale(a.data() + begin, b.data()[0], end - begin, y.data() + begin); });
     ReferenceBackend::binary(op, a, b, y);
 }
 
@@ -135,9 +146,8 @@ void CpuBackend::reduce(Reduction op, const Tensor& x, Tensor& y) const {
 
 void CpuBackend::softmax(const Tensor& x, Tensor& y) const {
     const Index C = x.shape()[-1];
-    parallel_ranges(x.size() / C, std::max<Index>(1, 4096 / C), [&](Index begin, Index end) {
-        reference::softmax(end - begin, C, x.data() + begin * C, y.data() + begin * C);
-    });
+    parallel_ranges(x.size() / C, std::max<Index>(1, 4096 / C),
+                    [&](Index begin, Index end) { reference::softmax(end - begin, C, x.data() + begin * C, y.data() + begin * C); });
 }
 
 void CpuBackend::resize(Interpolation mode, const Tensor& x, Tensor& y) const {
@@ -147,8 +157,8 @@ void CpuBackend::resize(Interpolation mode, const Tensor& x, Tensor& y) const {
         const float* image = x.data() + block / p * h * w * C;
         for (Index column = 0; column < q; column++) {
             const reference::Blend u = reference::blend(mode, column, w, q);
-            const float* const corners[] = {image + (v.low * w + u.low) * C, image + (v.low * w + u.high) * C, image + (v.high * w + u.low) * C,
-                                            image + (v.high * w + u.high) * C};
+            const float* const corners[] = {image + (v.low * w + u.low) * C, image + (v.low * w + u.high) * C,
+                                            image + (v.high * w + u.low) * C, image + (v.high * w + u.high) * C};
             const float weights[] = {float(v.a * u.a), float(v.a * u.b), float(v.b * u.a), float(v.b * u.b)};
             kernels_.weighted_sum(corners, weights, mode == Interpolation::nearest ? 1 : 4, C, y.data() + (block * q + column) * C);
         }

@@ -42,8 +42,8 @@ Packed packed_once(const ConvWeights& weights, const std::string& key, auto pack
 class Depthwise : public ConvPlan {
 public:
     explicit Depthwise(const ConvProblem& problem)
-        : kernels_(problem.kernels), taps_(problem.shape, problem.direction), r_(problem.shape.window.r), s_(problem.shape.window.s), c_(problem.shape.c),
-          relu_(problem.fused == Fused::relu), kernel_(problem.weights.kernel), bias_(problem.weights.bias) {}
+        : kernels_(problem.kernels), taps_(problem.shape, problem.direction), r_(problem.shape.window.r), s_(problem.shape.window.s),
+          c_(problem.shape.c), relu_(problem.fused == Fused::relu), kernel_(problem.weights.kernel), bias_(problem.weights.bias) {}
     std::string algorithm() const override { return "depthwise"; }
     void run(const Tensor& x, Tensor& y) const override {
         const Index N = x.shape()[0], image = taps_.in_rows * taps_.in_columns * c_;
@@ -86,28 +86,33 @@ class ImplicitGemm : public ConvPlan {
 public:
     explicit ImplicitGemm(const ConvProblem& p)
         : kernels_(p.kernels), taps_(p.shape, p.direction), r_(p.shape.window.r), s_(p.shape.window.s), groups_(p.shape.groups),
-          in_(p.in_channels() / groups_), out_(p.out_channels() / groups_), columns_(kernels_.tile_columns), panels_((out_ + columns_ - 1) / columns_),
-          relu_(p.fused == Fused::relu) {
-        packed_ = packed_once(p.weights, std::string("implicit gemm ") + (p.forward() ? "forward " : "grad ") + kernels_.isa, [&] { return pack(p); });
-        if (!p.weights.bias.empty()) {                     // a panel at a time, zeros where the last one is not full
+          in_(p.in_channels() / groups_), out_(p.out_channels() / groups_), columns_(kernels_.tile_columns),
+          panels_((out_ + columns_ - 1) / columns_), relu_(p.fused == Fused::relu) {
+        packed_ = packed_once(p.weights, std::string("implicit gemm ") + (p.forward() ? "forward " : "grad ") + kernels_.isa,
+                              [&] { return pack(p); });
+        if (!p.weights.bias.empty()) {  // a panel at a time, zeros where the last one is not full
             bias_.resize(std::size_t(groups_ * panels_ * columns_));
-            for (Index k = 0; k < out_ * groups_; k++) bias_[std::size_t((k / out_ * panels_) * columns_ + k % out_)] = p.weights.bias.data()[k];
+            for (Index k = 0; k < out_ * groups_; k++)
+                bias_[std::size_t((k / out_ * panels_) * columns_ + k % out_)] = p.weights.bias.data()[k];
         }
     }
     std::string algorithm() const override { return "implicit gemm"; }
 
     void run(const Tensor& x, Tensor& y) const override {
-        const Index rows = kernels_.tile_rows, pixels = x.shape()[0] * taps_.out_rows * taps_.out_columns, tiles = (pixels + rows - 1) / rows;
+        const Index rows = kernels_.tile_rows, pixels = x.shape()[0] * taps_.out_rows * taps_.out_columns,
+                    tiles = (pixels + rows - 1) / rows;
         // A group of panels should stay in the second-level cache while a block of tiles passes under it.
         const Index panel_bytes = r_ * s_ * in_ * columns_ * Index(sizeof(float));
-        const Index together = std::clamp<Index>((Index(256) << 10) / panel_bytes, 1, panels_), panel_groups = (panels_ + together - 1) / together;
+        const Index together = std::clamp<Index>((Index(256) << 10) / panel_bytes, 1, panels_),
+                    panel_groups = (panels_ + together - 1) / together;
         const Index block = std::clamp<Index>(tiles / 8, 1, 48), blocks = (tiles + block - 1) / block;
         parallel_for(groups_ * panel_groups * blocks, [&](Index job) {
             const Index first_tile = job % blocks * block, panel_group = job / blocks % panel_groups, group = job / blocks / panel_groups;
             Gather gather(*this, x, y, group);
             for (Index t = first_tile; t < std::min(tiles, first_tile + block); t++) {
                 gather.collect(t * rows, std::min(pixels, (t + 1) * rows));
-                for (Index panel = panel_group * together; panel < std::min(panels_, (panel_group + 1) * together); panel++) gather.compute(panel);
+                for (Index panel = panel_group * together; panel < std::min(panels_, (panel_group + 1) * together); panel++)
+                    gather.compute(panel);
             }
         });
     }
@@ -117,8 +122,9 @@ private:
     class Gather {
     public:
         Gather(const ImplicitGemm& plan, const Tensor& x, Tensor& y, Index group)
-            : plan_(plan), x_(x.data() + group * plan.in_), y_(y.data() + group * plan.out_), group_(group), zeros_(std::size_t(plan.in_), 0.0f),
-              pixels_(std::size_t(plan.r_ * plan.s_ * plan.kernels_.tile_rows)), ids_(std::size_t(plan.r_ * plan.s_)), out_(std::size_t(plan.kernels_.tile_rows)),
+            : plan_(plan), x_(x.data() + group * plan.in_), y_(y.data() + group * plan.out_), group_(group),
+              zeros_(std::size_t(plan.in_), 0.0f), pixels_(std::size_t(plan.r_ * plan.s_ * plan.kernels_.tile_rows)),
+              ids_(std::size_t(plan.r_ * plan.s_)), out_(std::size_t(plan.kernels_.tile_rows)),
               places_(std::size_t(plan.kernels_.tile_rows)) {}
 
         void collect(Index first, Index last) {
@@ -126,7 +132,8 @@ private:
             const Index plane = map.out_rows * map.out_columns, in_step = plan_.in_ * plan_.groups_, out_step = plan_.out_ * plan_.groups_;
             count_ = int(last - first);
             for (int m = 0; m < count_; m++) {
-                const Index n = (first + m) / plane, i = (first + m) % plane / map.out_columns, j = map.column((first + m) % map.out_columns);
+                const Index n = (first + m) / plane, i = (first + m) % plane / map.out_columns,
+                            j = map.column((first + m) % map.out_columns);
                 places_[std::size_t(m)] = {i, j, x_ + n * map.in_rows * map.in_columns * in_step};
                 out_[std::size_t(m)] = y_ + ((n * map.out_rows + i) * map.out_columns + j) * out_step;
             }
@@ -151,7 +158,8 @@ private:
             const Index at = group_ * plan_.panels_ + panel, first = panel * plan_.columns_;
             float* out[64];
             for (int m = 0; m < count_; m++) out[m] = out_[std::size_t(m)] + first;
-            plan_.kernels_.tile({pixels_.data(), ids_.data(), taps_, plan_.in_, plan_.packed_->data() + at * plan_.r_ * plan_.s_ * plan_.in_ * plan_.columns_,
+            plan_.kernels_.tile({pixels_.data(), ids_.data(), taps_, plan_.in_,
+                                 plan_.packed_->data() + at * plan_.r_ * plan_.s_ * plan_.in_ * plan_.columns_,
                                  plan_.bias_.empty() ? nullptr : plan_.bias_.data() + at * plan_.columns_, plan_.relu_, out, count_,
                                  int(std::min(plan_.columns_, plan_.out_ - first))});
         }
@@ -178,14 +186,15 @@ private:
     std::vector<float> pack(const ConvProblem& p) const {
         const Index taps = r_ * s_, C = p.shape.c / groups_, K = p.shape.k / groups_;
         std::vector<float> out(std::size_t(groups_ * panels_ * taps * in_ * columns_));
-        const float* kernel = p.weights.kernel.data();     // (r,s,C,K*groups)
+        const float* kernel = p.weights.kernel.data();  // (r,s,C,K*groups)
         parallel_for(groups_ * panels_, [&](Index at) {
             const Index group = at / panels_, first = at % panels_ * columns_, count = std::min(columns_, out_ - first);
             float* to = out.data() + at * taps * in_ * columns_;
             for (Index tap = 0; tap < taps; tap++)
                 for (Index i = 0; i < in_; i++, to += columns_) {
                     const float* from = kernel + tap * C * p.shape.k + group * K;
-                    if (p.forward()) std::memcpy(to, from + i * p.shape.k + first, std::size_t(count) * sizeof(float));
+                    if (p.forward())
+                        std::memcpy(to, from + i * p.shape.k + first, std::size_t(count) * sizeof(float));
                     else
                         for (Index j = 0; j < count; j++) to[j] = from[(first + j) * p.shape.k + i];
                 }

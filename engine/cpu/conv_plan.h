@@ -22,7 +22,7 @@ struct ConvProblem {
 
 struct Candidate {
     const char* name;
-    std::string (*refuse)(const ConvProblem&);             // why not; empty if it can
+    std::string (*refuse)(const ConvProblem&);  // why not; empty if it can
     std::unique_ptr<ConvPlan> (*plan)(const ConvProblem&);
 };
 

@@ -13,14 +13,14 @@ namespace limn::cpu {
 
 // y[m][j] = fused(bias[j] + sum over taps t and channels c of pixels[t][m][c] * weights[tap_ids[t]][c][j])
 struct TileJob {
-    const float* const* pixels;                            // [taps][tile rows]: where tap t of pixel m starts; never null
-    const Index* tap_ids;                                  // which of the packed weights belongs to tap t
+    const float* const* pixels;  // [taps][tile rows]: where tap t of pixel m starts; never null
+    const Index* tap_ids;        // which of the packed weights belongs to tap t
     Index taps, channels;
-    const float* weights;                                  // a panel: [all taps][channels][tile columns]
-    const float* bias;                                     // [tile columns] or null
+    const float* weights;  // a panel: [all taps][channels][tile columns]
+    const float* bias;     // [tile columns] or null
     bool relu;
-    float* const* y;                                       // [tile rows]: where the results of pixel m go
-    int rows, columns;                                     // how many of the tile are real
+    float* const* y;    // [tile rows]: where the results of pixel m go
+    int rows, columns;  // how many of the tile are real
 };
 
 struct Kernels {
@@ -28,7 +28,8 @@ struct Kernels {
     int tile_rows, tile_columns;
     void (*tile)(const TileJob&);
     // y[c] = fused(bias[c] + sum_t pixels[t][c] * weights[tap_ids[t]][c]), a pixel of a depthwise convolution
-    void (*depthwise)(const float* const* pixels, const Index* tap_ids, Index taps, Index channels, const float* weights, const float* bias, bool relu, float* y);
+    void (*depthwise)(const float* const* pixels, const Index* tap_ids, Index taps, Index channels, const float* weights, const float* bias,
+                      bool relu, float* y);
     // y[n][k] = sum_{c < depth} x[n][c] * w[c][k] for up to 8 rows n: whole rows of w stream by, 8 at a time
     void (*dense_rows)(const float* x, Index x_step, Index n, const float* w, Index depth, Index k, float* y);
     // y[n*y_step] = sum_k x[n][k] * w[k] for up to 8 rows n
@@ -40,16 +41,22 @@ struct Kernels {
     void (*multiply)(const float* a, const float* b, Index size, float* y);
     void (*scale)(const float* x, float factor, Index size, float* y);
     void (*affine)(const float* x, const float* mean, const float* scale, const float* shift, Index size, float* y);
-    void (*maximum)(const float* const* x, Index count, Index size, float* y);   // of `count` rows; a NaN wins
-    void (*weighted_sum)(const float* const* x, const float* factors, Index count, Index size, float* y);    // of `count` rows
+    void (*maximum)(const float* const* x, Index count, Index size, float* y);                             // of `count` rows; a NaN wins
+    void (*weighted_sum)(const float* const* x, const float* factors, Index count, Index size, float* y);  // of `count` rows
 };
 
-namespace baseline { extern const Kernels kernels; }
-namespace avx2 { extern const Kernels kernels; }
-namespace avx512 { extern const Kernels kernels; }
+namespace baseline {
+extern const Kernels kernels;
+}
+namespace avx2 {
+extern const Kernels kernels;
+}
+namespace avx512 {
+extern const Kernels kernels;
+}
 
 // The best table for this processor; LIMN_ISA=baseline|avx2|avx512 asks for another one (an Error if it cannot run here).
 const Kernels& best_kernels();
-std::vector<const Kernels*> runnable_kernels();            // all that can run here, for tests
+std::vector<const Kernels*> runnable_kernels();  // all that can run here, for tests
 
 }  // namespace limn::cpu

@@ -9,11 +9,15 @@ LIMN_TARGET("avx2,fma")
 namespace limn::cpu::avx2 {
 
 constexpr int LANES = 8, ROWS = 6;
+// in this order: the tiles are made of vectors
 #include "engine/cpu/vec.h"
+
 #include "engine/cpu/tiles.h"
+
 #include "engine/cpu/loops.h"
 
-const Kernels kernels = {"avx2", ROWS, COLUMNS, tile, depthwise, dense_rows, dots, relu, relu_grad, add, subtract, multiply, scale, affine, maximum, weighted_sum};
+const Kernels kernels = {"avx2",    ROWS, COLUMNS,  tile,     depthwise, dense_rows, dots,    relu,
+                         relu_grad, add,  subtract, multiply, scale,     affine,     maximum, weighted_sum};
 
 }  // namespace limn::cpu::avx2
 

@@ -4,10 +4,14 @@
 namespace limn::cpu::baseline {
 
 constexpr int LANES = 4, ROWS = 6;
+// in this order: the tiles are made of vectors
 #include "engine/cpu/vec.h"
+
 #include "engine/cpu/tiles.h"
+
 #include "engine/cpu/loops.h"
 
-const Kernels kernels = {"baseline", ROWS, COLUMNS, tile, depthwise, dense_rows, dots, relu, relu_grad, add, subtract, multiply, scale, affine, maximum, weighted_sum};
+const Kernels kernels = {"baseline", ROWS, COLUMNS,  tile,     depthwise, dense_rows, dots,    relu,
+                         relu_grad,  add,  subtract, multiply, scale,     affine,     maximum, weighted_sum};
 
 }  // namespace limn::cpu::baseline

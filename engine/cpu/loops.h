@@ -19,7 +19,8 @@ inline void multiply(const float* __restrict a, const float* __restrict b, Index
 inline void scale(const float* __restrict x, float factor, Index size, float* __restrict y) {
     for (Index i = 0; i < size; i++) y[i] = x[i] * factor;
 }
-inline void affine(const float* __restrict x, const float* __restrict mean, const float* __restrict factor, const float* __restrict shift, Index size, float* __restrict y) {
+inline void affine(const float* __restrict x, const float* __restrict mean, const float* __restrict factor, const float* __restrict shift,
+                   Index size, float* __restrict y) {
     for (Index i = 0; i < size; i++) y[i] = (x[i] - mean[i]) * factor[i] + shift[i];
 }
 inline void maximum(const float* const* x, Index count, Index size, float* __restrict y) {

@@ -26,7 +26,7 @@ inline void tile(const TileJob& job) {
     }
     if (job.relu) {
 #pragma GCC unroll 16
-        for (int m = 0; m < ROWS; m++)                     // a > b ? a : b would turn a NaN into 0: keep it
+        for (int m = 0; m < ROWS; m++)  // a > b ? a : b would turn a NaN into 0: keep it
             for (int j = 0; j < 2; j++) acc[m][j] = acc[m][j] < vec{} ? vec{} : acc[m][j];
     }
     if (job.rows == ROWS && job.columns == COLUMNS) {
@@ -41,7 +41,8 @@ inline void tile(const TileJob& job) {
     }
 }
 
-inline void depthwise(const float* const* pixels, const Index* tap_ids, Index taps, Index channels, const float* weights, const float* bias, bool relu, float* y) {
+inline void depthwise(const float* const* pixels, const Index* tap_ids, Index taps, Index channels, const float* weights, const float* bias,
+                      bool relu, float* y) {
     Index c = 0;
     for (; c + LANES <= channels; c += LANES) {
         vec acc = bias ? load(bias + c) : vec{};

@@ -10,10 +10,10 @@ typedef float vec_in_memory __attribute__((vector_size(LANES * 4), aligned(4), m
 
 inline vec load(const float* p) { return *reinterpret_cast<const vec_in_memory*>(p); }
 inline void store(float* p, vec v) { *reinterpret_cast<vec_in_memory*>(p) = v; }
-inline vec splat(float x) { return x - vec{}; }            // x + vec{} would have to turn -0 into +0: one more instruction
+inline vec splat(float x) { return x - vec{}; }  // x + vec{} would have to turn -0 into +0: one more instruction
 inline vec larger(vec a, vec b) { return a > b ? a : b; }
 
-inline float sum_of(vec v) {                               // in a fixed order: halves, quarters...
+inline float sum_of(vec v) {  // in a fixed order: halves, quarters...
     float a[LANES];
     store(a, v);
     for (int half = LANES / 2; half > 0; half /= 2)

@@ -38,7 +38,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<ConvPlan> ReferenceBackend::plan_conv2d(const ConvShape& shape, const ConvWeights& weights, Direction direction, Fused fused) const {
+std::unique_ptr<ConvPlan> ReferenceBackend::plan_conv2d(const ConvShape& shape, const ConvWeights& weights, Direction direction,
+                                                        Fused fused) const {
     return std::make_unique<ReferenceConvolution>(shape, weights, direction, fused);
 }
 
@@ -124,7 +125,8 @@ void ReferenceBackend::affine(const Tensor& x, const Tensor& mean, const Tensor&
         using T = decltype(zero);
         const Index C = scale.size();
         for (Index i = 0; i < x.size(); i++)
-            y.data<T>()[i] = (x.data<T>()[i] - (mean.empty() ? T(0) : mean.data<T>()[i % C])) * scale.data<T>()[i % C] + (shift.empty() ? T(0) : shift.data<T>()[i % C]);
+            y.data<T>()[i] = (x.data<T>()[i] - (mean.empty() ? T(0) : mean.data<T>()[i % C])) * scale.data<T>()[i % C] +
+                             (shift.empty() ? T(0) : shift.data<T>()[i % C]);
     });
 }
 

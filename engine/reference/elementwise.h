@@ -37,7 +37,8 @@ inline std::array<Index, Shape::max_rank> broadcast_steps(const Shape& part, con
 }
 
 // Calls body(i, a, b) for every element of `shape` in order: i counts them, a and b follow the given steps.
-template <class Body> void walk(const Shape& shape, const std::array<Index, Shape::max_rank>& a_steps, const std::array<Index, Shape::max_rank>& b_steps, Body body) {
+template <class Body> void walk(const Shape& shape, const std::array<Index, Shape::max_rank>& a_steps,
+                                const std::array<Index, Shape::max_rank>& b_steps, Body body) {
     std::array<Index, Shape::max_rank> at{};
     const Index size = shape.size();
     Index a = 0, b = 0;

@@ -104,9 +104,10 @@ template <class T> void resize(Interpolation mode, const PoolShape& s, const T* 
                 const Blend v = blend(mode, p, s.h, s.p), u = blend(mode, q, s.w, s.q);
                 const T* image = x + n * s.h * s.w * s.c;
                 for (Index c = 0; c < s.c; c++)
-                    y[((n * s.p + p) * s.q + q) * s.c + c] =
-                        T(v.a * (u.a * double(image[(v.low * s.w + u.low) * s.c + c]) + u.b * double(image[(v.low * s.w + u.high) * s.c + c])) +
-                          v.b * (u.a * double(image[(v.high * s.w + u.low) * s.c + c]) + u.b * double(image[(v.high * s.w + u.high) * s.c + c])));
+                    y[((n * s.p + p) * s.q + q) * s.c + c] = T(v.a * (u.a * double(image[(v.low * s.w + u.low) * s.c + c]) +
+                                                                      u.b * double(image[(v.low * s.w + u.high) * s.c + c])) +
+                                                               v.b * (u.a * double(image[(v.high * s.w + u.low) * s.c + c]) +
+                                                                      u.b * double(image[(v.high * s.w + u.high) * s.c + c])));
             }
 }
 

@@ -32,24 +32,39 @@ void check_layer(const char* what, const Config& config, const std::vector<Shape
 }  // namespace
 
 TEST_CASE("tensor functions: finite differences") {
-    const Tensor a = random_tensor({2, 3, 4}, 1, 0.5, 2), b = random_tensor({2, 3, 4}, 2, 0.5, 2), row = random_tensor({4}, 3, 0.5, 2), column = random_tensor({2, 3, 1}, 4, 0.5, 2);
+    const Tensor a = random_tensor({2, 3, 4}, 1, 0.5, 2), b = random_tensor({2, 3, 4}, 2, 0.5, 2), row = random_tensor({4}, 3, 0.5, 2),
+                 column = random_tensor({2, 3, 1}, 4, 0.5, 2);
     using Two = Var (*)(Tape&, const Var&, const Var&);
-    for (const auto& [name, f] : {std::pair<const char*, Two>{"add", add}, {"subtract", subtract}, {"multiply", multiply}, {"divide", divide}, {"maximum", maximum}, {"minimum", minimum}})
+    for (const auto& [name, f] : {std::pair<const char*, Two>{"add", add},
+                                  {"subtract", subtract},
+                                  {"multiply", multiply},
+                                  {"divide", divide},
+                                  {"maximum", maximum},
+                                  {"minimum", minimum}})
         for (const Tensor& other : {b, row, column}) {
             CAPTURE(name);
             CAPTURE(other.shape().str());
-            CHECK(finite_difference_error([&](Tape& t, const std::vector<Var>& x) { return f(t, x[0], x[1]); }, {a, other}) <= finite_tolerance);
-            CHECK(finite_difference_error([&](Tape& t, const std::vector<Var>& x) { return f(t, x[1], x[0]); }, {a, other}) <= finite_tolerance);
+            CHECK(finite_difference_error([&](Tape& t, const std::vector<Var>& x) { return f(t, x[0], x[1]); }, {a, other}) <=
+                  finite_tolerance);
+            CHECK(finite_difference_error([&](Tape& t, const std::vector<Var>& x) { return f(t, x[1], x[0]); }, {a, other}) <=
+                  finite_tolerance);
         }
     using One = Var (*)(Tape&, const Var&);
-    for (const auto& [name, f] : {std::pair<const char*, One>{"exp", exp}, {"log", log}, {"sqrt", sqrt}, {"softmax", softmax}, {"relu", relu}}) {
+    for (const auto& [name, f] :
+         {std::pair<const char*, One>{"exp", exp}, {"log", log}, {"sqrt", sqrt}, {"softmax", softmax}, {"relu", relu}}) {
         CAPTURE(name);
         CHECK(finite_difference_error([&](Tape& t, const std::vector<Var>& x) { return f(t, x[0]); }, {a}) <= finite_tolerance);
     }
     CHECK(finite_difference_error([](Tape& t, const std::vector<Var>& x) { return max(t, x[0], {1, 2}); }, {a}) <= finite_tolerance);
-    CHECK(finite_difference_error([](Tape& t, const std::vector<Var>& x) { return multiply(t, x[0], x[0]); }, {a}) <= finite_tolerance);   // used twice
-    CHECK(finite_difference_error([](Tape& t, const std::vector<Var>& x) { return matmul(t, x[0], x[1]); }, {random_tensor({3, 5}, 5), random_tensor({5, 2}, 6)}) <= finite_tolerance);
-    CHECK(finite_difference_error([](Tape& t, const std::vector<Var>& x) { return log(t, index(t, softmax(t, x[0]), std::vector<Index>{3, 0})); }, {random_tensor({2, 4}, 7)}) <= finite_tolerance);
+    CHECK(finite_difference_error([](Tape& t, const std::vector<Var>& x) { return multiply(t, x[0], x[0]); }, {a}) <=
+          finite_tolerance);  // used twice
+    CHECK(finite_difference_error([](Tape& t, const std::vector<Var>& x) { return matmul(t, x[0], x[1]); },
+                                  {random_tensor({3, 5}, 5), random_tensor({5, 2}, 6)}) <= finite_tolerance);
+    CHECK(finite_difference_error(
+              [](Tape& t, const std::vector<Var>& x) {
+                  return log(t, index(t, softmax(t, x[0]), std::vector<Index>{3, 0}));
+              },
+              {random_tensor({2, 4}, 7)}) <= finite_tolerance);
 }
 
 TEST_CASE("linear tensor functions: adjoint identity") {
@@ -66,24 +81,33 @@ TEST_CASE("linear tensor functions: adjoint identity") {
 }
 
 TEST_CASE("element-wise functions: the derivative beside each formula") {
-    for (Unary kind : {Unary::relu, Unary::elu, Unary::selu, Unary::softplus, Unary::softsign, Unary::tanh, Unary::sigmoid, Unary::hard_sigmoid, Unary::silu, Unary::hard_silu,
-                       Unary::gelu, Unary::gelu_tanh, Unary::exponential, Unary::mish, Unary::abs}) {
+    for (Unary kind :
+         {Unary::relu, Unary::elu, Unary::selu, Unary::softplus, Unary::softsign, Unary::tanh, Unary::sigmoid, Unary::hard_sigmoid,
+          Unary::silu, Unary::hard_silu, Unary::gelu, Unary::gelu_tanh, Unary::exponential, Unary::mish, Unary::abs}) {
         CAPTURE(int(kind));
         const UnaryFn f{.kind = kind, .slope = kind == Unary::hard_sigmoid ? 0.2 : 0.3, .threshold = 0.1, .max_value = 1.7};
-        CHECK(finite_difference_error([&](Tape& t, const std::vector<Var>& x) { return unary(t, f, x[0]); }, {random_tensor({50}, 3, -4, 4)}) <= finite_tolerance);
+        CHECK(finite_difference_error([&](Tape& t, const std::vector<Var>& x) { return unary(t, f, x[0]); },
+                                      {random_tensor({50}, 3, -4, 4)}) <= finite_tolerance);
     }
 }
 
 TEST_CASE("layers: finite differences, and the adjoint identity of the linear ones") {
     const Shape image{2, 7, 6, 4};
     check_layer("Conv2D", {"Conv2D", "l", {{"filters", 5.0}, {"kernel_size", 3.0}, {"padding", "same"}}}, {image}, true);
-    check_layer("Conv2D with relu", {"Conv2D", "l", {{"filters", 5.0}, {"kernel_size", List{2.0, 3.0}}, {"strides", 2.0}, {"activation", "relu"}}}, {image});
-    check_layer("Conv2D dilated", {"Conv2D", "l", {{"filters", 3.0}, {"kernel_size", 3.0}, {"dilation_rate", 2.0}, {"padding", "same"}}}, {image}, true);
+    check_layer("Conv2D with relu",
+                {"Conv2D", "l", {{"filters", 5.0}, {"kernel_size", List{2.0, 3.0}}, {"strides", 2.0}, {"activation", "relu"}}}, {image});
+    check_layer("Conv2D dilated", {"Conv2D", "l", {{"filters", 3.0}, {"kernel_size", 3.0}, {"dilation_rate", 2.0}, {"padding", "same"}}},
+                {image}, true);
     check_layer("Conv2D in groups", {"Conv2D", "l", {{"filters", 6.0}, {"kernel_size", 3.0}, {"groups", 2.0}}}, {image}, true);
-    check_layer("DepthwiseConv2D", {"DepthwiseConv2D", "l", {{"kernel_size", 3.0}, {"depth_multiplier", 2.0}, {"padding", "same"}}}, {image}, true);
-    check_layer("SeparableConv2D", {"SeparableConv2D", "l", {{"filters", 5.0}, {"kernel_size", 3.0}, {"depth_multiplier", 2.0}}}, {image}, true);
-    check_layer("Conv2DTranspose", {"Conv2DTranspose", "l", {{"filters", 3.0}, {"kernel_size", 3.0}, {"strides", 2.0}, {"padding", "same"}}}, {image}, true);
-    check_layer("Conv2DTranspose with relu", {"Conv2DTranspose", "l", {{"filters", 3.0}, {"kernel_size", 4.0}, {"strides", List{1.0, 2.0}}, {"activation", "relu"}}}, {image});
+    check_layer("DepthwiseConv2D", {"DepthwiseConv2D", "l", {{"kernel_size", 3.0}, {"depth_multiplier", 2.0}, {"padding", "same"}}},
+                {image}, true);
+    check_layer("SeparableConv2D", {"SeparableConv2D", "l", {{"filters", 5.0}, {"kernel_size", 3.0}, {"depth_multiplier", 2.0}}}, {image},
+                true);
+    check_layer("Conv2DTranspose",
+                {"Conv2DTranspose", "l", {{"filters", 3.0}, {"kernel_size", 3.0}, {"strides", 2.0}, {"padding", "same"}}}, {image}, true);
+    check_layer("Conv2DTranspose with relu",
+                {"Conv2DTranspose", "l", {{"filters", 3.0}, {"kernel_size", 4.0}, {"strides", List{1.0, 2.0}}, {"activation", "relu"}}},
+                {image});
     check_layer("Dense", {"Dense", "l", {{"units", 3.0}}}, {Shape{4, 9}}, true);
     check_layer("Dense with relu, on the last of four axes", {"Dense", "l", {{"units", 3.0}, {"activation", "relu"}}}, {image});
     check_layer("MaxPooling2D", {"MaxPooling2D", "l", {{"pool_size", 3.0}, {"strides", 2.0}, {"padding", "same"}}}, {image});
@@ -105,8 +129,10 @@ TEST_CASE("layers: finite differences, and the adjoint identity of the linear on
 }
 
 TEST_CASE("weights: their gradients too, when somebody watches them") {
-    for (const Config& config : {Config{"Conv2D", "l", {{"filters", 3.0}, {"kernel_size", 3.0}, {"strides", 2.0}, {"padding", "same"}, {"activation", "relu"}}},
-                                 Config{"Conv2DTranspose", "l", {{"filters", 3.0}, {"kernel_size", 3.0}, {"strides", 2.0}}}, Config{"Dense", "l", {{"units", 3.0}, {"activation", "relu"}}}}) {
+    for (const Config& config :
+         {Config{"Conv2D", "l", {{"filters", 3.0}, {"kernel_size", 3.0}, {"strides", 2.0}, {"padding", "same"}, {"activation", "relu"}}},
+          Config{"Conv2DTranspose", "l", {{"filters", 3.0}, {"kernel_size", 3.0}, {"strides", 2.0}}},
+          Config{"Dense", "l", {{"units", 3.0}, {"activation", "relu"}}}}) {
         CAPTURE(config.class_name);
         const Shape in = config.class_name == "Dense" ? Shape{3, 5} : Shape{2, 5, 6, 4};
         const LayerPtr layer = make_layer(config);
@@ -147,13 +173,14 @@ TEST_CASE("the tape records from the watched value upward and nothing below") {
     const Var unrelated = random_tensor({2, 3}, 2);
     const std::vector<Tensor> g = tape.gradients(y, Tensor::full({2, 3}, 1), std::vector<Var>{watched, unrelated});
     for (Index i = 0; i < 6; i++) CHECK(g[0].at_flat(i) == doctest::Approx(1 / watched.value.at_flat(i)));
-    for (Index i = 0; i < 6; i++) CHECK(g[1].at_flat(i) == 0);         // what the score does not depend on gets zeros
+    for (Index i = 0; i < 6; i++) CHECK(g[1].at_flat(i) == 0);  // what the score does not depend on gets zeros
 }
 
 TEST_CASE("several targets in one walk: T*N seeds give T*N gradients, the same as T walks") {
     for (const Backend* backend : {&reference_backend(), &cpu_backend()}) {
         const LayerPtr conv = make_layer({"Conv2D", "c", {{"filters", 4.0}, {"kernel_size", 3.0}, {"activation", "relu"}}});
-        const LayerPtr pool = make_layer({"MaxPooling2D", "p", {}}), norm = make_layer({"LayerNormalization", "n", {}}), dense = make_layer({"Dense", "d", {{"units", 5.0}}});
+        const LayerPtr pool = make_layer({"MaxPooling2D", "p", {}}), norm = make_layer({"LayerNormalization", "n", {}}),
+                       dense = make_layer({"Dense", "d", {{"units", 5.0}}});
         conv->build({Shape{2, 8, 8, 3}}), pool->build({Shape{2, 6, 6, 4}}), norm->build({Shape{2, 36}}), dense->build({Shape{2, 36}});
         for (const LayerPtr& layer : {conv, norm, dense})
             for (Weight& w : layer->weights) w.value = random_tensor(w.shape, 5);
@@ -166,7 +193,8 @@ TEST_CASE("several targets in one walk: T*N seeds give T*N gradients, the same a
             for (Index n = 0; n < 2; n++) seeds.data()[(t * 2 + n) * 5 + t] = 1;
         const Tensor together = tape.gradients(y, seeds, {&x, 1})[0];
         REQUIRE(together.shape() == (Shape{6, 8, 8, 3}));
-        for (Index t = 0; t < 3; t++) CHECK(relative_error(together.rows(t * 2, 2), tape.gradients(y, seeds.rows(t * 2, 2), {&x, 1})[0]) <= 1e-6);
+        for (Index t = 0; t < 3; t++)
+            CHECK(relative_error(together.rows(t * 2, 2), tape.gradients(y, seeds.rows(t * 2, 2), {&x, 1})[0]) <= 1e-6);
     }
 }
 

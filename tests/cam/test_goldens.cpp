@@ -1,22 +1,24 @@
 // Small networks saved by Keras, with everything Keras computed for them: outputs, activations, gradients and maps.
+#include <nlohmann/json.hpp>
+
+#include "autograd/ops.h"
 #include "cam/cam.h"
 #include "cam/grad_cam.h"
-#include "autograd/ops.h"
 #include "tests/support.h"
 #include "weights/hdf5_file.h"
 #include "weights/model_file.h"
-
-#include <nlohmann/json.hpp>
 
 using namespace limn;
 
 namespace {
 
 // All but the recurrent ones, which need layers limn does not have yet.
-const char* const names[] = {"activations", "channels_first", "densenet_like", "geometry", "inception_like", "mobilenet_like", "nested_frozen_base",
-                             "nested_shared_two_outputs", "q_network", "resnet_like", "seed_cam_binary", "seed_gradcam_binary", "segmentation_unet",
-                             "squeeze_excite", "squeezenet_like", "vgg_fc_logits", "vgg_fc_softmax", "xception_like"};
-constexpr double tolerance = 2e-5;                         // of each array's largest magnitude
+const char* const names[] = {"activations",       "channels_first", "densenet_like",      "geometry",
+                             "inception_like",    "mobilenet_like", "nested_frozen_base", "nested_shared_two_outputs",
+                             "q_network",         "resnet_like",    "seed_cam_binary",    "seed_gradcam_binary",
+                             "segmentation_unet", "squeeze_excite", "squeezenet_like",    "vgg_fc_logits",
+                             "vgg_fc_softmax",    "xception_like"};
+constexpr double tolerance = 2e-5;  // of each array's largest magnitude
 
 // The scalar a golden file explains: an element of an output, or the sum of a class over the pixels where it wins.
 Var target_of(Tape& tape, const nlohmann::json& target, const Model& model, const std::vector<Var>& values) {
@@ -51,7 +53,8 @@ void compare(const ModelSource& source, const std::string& name, const Backend& 
 
     Tape tape(backend);
     const std::vector<Var> values = model.forward(tape, images, watch);
-    for (std::size_t i = 0; i < model.outputs.size(); i++) check("output", values[std::size_t(model.outputs[i])].value, "/output/" + std::to_string(i));
+    for (std::size_t i = 0; i < model.outputs.size(); i++)
+        check("output", values[std::size_t(model.outputs[i])].value, "/output/" + std::to_string(i));
     const Var target = target_of(tape, spec, model, values);
     check("target", target.value, "/target");
 
@@ -98,5 +101,6 @@ TEST_CASE("goldens: whole models (.h5) compute what Keras computes, with both ba
 TEST_CASE("goldens: weights-only files (.legacy.h5) with the config of the whole model") {
     if (!have_shared("goldens")) return;
     for (const std::string name : names)
-        compare({shared_data("goldens/" + name + ".legacy.h5").string(), shared_data("goldens/" + name + ".h5").string(), ""}, name, cpu_backend());
+        compare({shared_data("goldens/" + name + ".legacy.h5").string(), shared_data("goldens/" + name + ".h5").string(), ""}, name,
+                cpu_backend());
 }

@@ -2,8 +2,8 @@
 #include "autograd/ops.h"
 #include "cam/explain.h"
 #include "cam/grad_cam.h"
-#include "layers/core.h"
 #include "layers/conv2d.h"
+#include "layers/core.h"
 #include "tests/support.h"
 #include "tests/support_models.h"
 #include "weights/architectures/architectures.h"
@@ -29,7 +29,8 @@ struct CaptumNet {
         // captum: weight row of class k = five ones, then three minus ones, over (channel, row, column)
         for (Index channel = 0; channel < 2; channel++)
             for (Index cell = 0; cell < 4; cell++)
-                for (Index k = 0; k < 4; k++) fc->weights[0].value.data()[(cell * 2 + channel) * 4 + k] = channel * 4 + cell < 5 ? 1.0f : -1.0f;
+                for (Index k = 0; k < 4; k++)
+                    fc->weights[0].value.data()[(cell * 2 + channel) * 4 + k] = channel * 4 + cell < 5 ? 1.0f : -1.0f;
     }
     struct Values {
         Var input, conv1, relu1, score;
@@ -65,7 +66,8 @@ struct Tiny {
         write_model(folder / "tiny.h5", tiny_config(size, classes, activation).dump(), tiny_weights(classes));
         loaded = load_model({(folder / "tiny.h5").string(), "", ""});
     }
-    std::vector<Explained> explain(const Tensor& images, const std::string& methods, const std::string& target = "auto", Score score = Score::logit, const Backend& backend = cpu_backend()) const {
+    std::vector<Explained> explain(const Tensor& images, const std::string& methods, const std::string& target = "auto",
+                                   Score score = Score::logit, const Backend& backend = cpu_backend()) const {
         Request request{{}, {loaded.model.find("conv")}, target, score, {}};
         for (const Method& m : limn::methods())
             if (methods == "all" || methods == m.name) request.methods.push_back(m);
@@ -99,8 +101,9 @@ TEST_CASE("captum's exact arrays: Grad-CAM at the convolution, after its ReLU, a
 TEST_CASE("captum's exact arrays: two inputs added, and Grad-CAM of the input itself") {
     const CaptumNet net;
     Tape tape(reference_backend());
-    const auto v = net.run(tape, counting(1));             // captum's second input is all ones: the network sees x + 1
-    CHECK(numbers(grad_cam(v.conv1.value, tape.gradients(v.score, class_0(v.score), {&v.conv1, 1})[0])) == std::vector<float>{14.5f, 19, 32.5f, 37});
+    const auto v = net.run(tape, counting(1));  // captum's second input is all ones: the network sees x + 1
+    CHECK(numbers(grad_cam(v.conv1.value, tape.gradients(v.score, class_0(v.score), {&v.conv1, 1})[0])) ==
+          std::vector<float>{14.5f, 19, 32.5f, 37});
 
     Tape again(reference_backend());
     Tensor input = counting(0);
@@ -184,7 +187,8 @@ TEST_CASE("watching the last convolution of VGG16 records pool, and nothing belo
 TEST_CASE("one sigmoid: auto explains the side that is predicted, the score or its negative") {
     const Tiny tiny(1, "sigmoid");
     const Tensor image = random_tensor({1, 16, 16, 3}, 9);
-    const auto automatic = tiny.explain(image, "grad-cam"), positive = tiny.explain(image, "grad-cam", "1"), negative = tiny.explain(image, "grad-cam", "0");
+    const auto automatic = tiny.explain(image, "grad-cam"), positive = tiny.explain(image, "grad-cam", "1"),
+               negative = tiny.explain(image, "grad-cam", "0");
     const float p = positive[0].predictions[0].index == 1 ? positive[0].predictions[0].score : 1 - positive[0].predictions[0].score;
     CHECK(same_bits(automatic[0].maps[0].raw, (p >= 0.5f ? positive : negative)[0].maps[0].raw));
     for (Index i = 0; i < 256; i++) CHECK(positive[0].maps[0].raw.at_flat(i) == -negative[0].maps[0].raw.at_flat(i));
@@ -203,7 +207,9 @@ TEST_CASE("score output explains the value after the softmax: the logit's map by
 }
 
 TEST_CASE("a map that cannot be drawn says why and what to try") {
-    const auto only = [](const std::vector<Explained>& r) { return r[0].maps[0].diagnostics.empty() ? std::string() : r[0].maps[0].diagnostics[0]; };
+    const auto only = [](const std::vector<Explained>& r) {
+        return r[0].maps[0].diagnostics.empty() ? std::string() : r[0].maps[0].diagnostics[0];
+    };
     SUBCASE("nothing speaks for the class") {
         const Tiny tiny;
         Weight& w = tiny.loaded.model.node(tiny.loaded.model.find("scores:linear")).layer->weights[0];
@@ -215,7 +221,8 @@ TEST_CASE("a map that cannot be drawn says why and what to try") {
         Weight& w = tiny.loaded.model.node(tiny.loaded.model.find("scores:linear")).layer->weights[1];
         const float bias[] = {500, 0, 0};
         w.value = Tensor::from({3}, bias);
-        CHECK(only(tiny.explain(random_tensor({1, 16, 16, 3}, 1), "grad-cam", "auto", Score::output)).find("saturated") != std::string::npos);
+        CHECK(only(tiny.explain(random_tensor({1, 16, 16, 3}, 1), "grad-cam", "auto", Score::output)).find("saturated") !=
+              std::string::npos);
         CHECK(only(tiny.explain(random_tensor({1, 16, 16, 3}, 1), "grad-cam")).empty());
     }
     SUBCASE("a layer of one cell") {
@@ -240,7 +247,8 @@ TEST_CASE("CAM is refused where it does not apply, with the reason and what to u
     if (!have_shared("goldens")) return;
     const LoadedModel loaded = load_model({shared_data("goldens/vgg_fc_softmax.h5").string(), "", ""});
     const Request request{{method_named("cam")}, {default_layer(loaded.model)}, "auto", Score::logit, {}};
-    CHECK_THROWS_WITH_AS(explain(cpu_backend(), loaded.model, random_tensor({1, 32, 32, 3}, 1), request), doctest::Contains("use --method grad-cam"), Error);
+    CHECK_THROWS_WITH_AS(explain(cpu_backend(), loaded.model, random_tensor({1, 32, 32, 3}, 1), request),
+                         doctest::Contains("use --method grad-cam"), Error);
 }
 
 TEST_CASE("the layer chosen by itself: CAM's where CAM applies, else the last with a map before the head") {
@@ -277,7 +285,7 @@ TEST_CASE("normalisation: ReLU and division by the largest; a map without positi
 
 TEST_CASE("the box of a map: its largest connected part above the threshold") {
     Tensor heat = Tensor::zeros({5, 7});
-    for (Index i : {8, 9, 16, 34}) heat.data()[i] = 1;     // (1,1) (1,2) (2,2), and (4,6) on its own
+    for (Index i : {8, 9, 16, 34}) heat.data()[i] = 1;  // (1,1) (1,2) (2,2), and (4,6) on its own
     const auto boxes = bounding_boxes(heat, 0.2f);
     REQUIRE(boxes.size() == 1);
     CHECK(boxes[0].top == 1);

@@ -19,7 +19,7 @@ using namespace limn;
 namespace {
 
 struct Outcome {
-    int status;                                            // exit status; 1000 + signal if it crashed
+    int status;  // exit status; 1000 + signal if it crashed
     std::string out, err;
 };
 
@@ -56,7 +56,9 @@ Image gradient_image(Index h, Index w) {
 }
 
 void write_text(const std::filesystem::path& path, const std::string& text) { write_file(path, text); }
-void cut(const std::filesystem::path& path, double share) { std::filesystem::resize_file(path, std::uintmax_t(double(std::filesystem::file_size(path)) * share)); }
+void cut(const std::filesystem::path& path, double share) {
+    std::filesystem::resize_file(path, std::uintmax_t(double(std::filesystem::file_size(path)) * share));
+}
 
 // A folder with a model and a photo that work.
 struct Desk : TemporaryFolder {
@@ -92,13 +94,14 @@ bool leftovers(const std::filesystem::path& folder) {
 
 TEST_CASE("explain writes picture, raw map, page and JSON, and the JSON on stdout is the only thing there") {
     const Desk desk;
-    const Outcome o = desk.explain(desk.photo, desk.model, {"--save", "png,npy,json,html", "--json", "--method", "all", "--target", "top:2"});
+    const Outcome o =
+        desk.explain(desk.photo, desk.model, {"--save", "png,npy,json,html", "--json", "--method", "all", "--target", "top:2"});
     CAPTURE(o.err);
     REQUIRE(o.status == 0);
     const Json document = Json::parse(o.out);
     const Json& image = document["images"][0];
     CHECK(image["predictions"].size() == 3);
-    CHECK(image["maps"].size() == 6);                      // three methods, two targets
+    CHECK(image["maps"].size() == 6);  // three methods, two targets
     for (const Json& map : image["maps"])
         for (const Json& file : map["files"]) CHECK(std::filesystem::exists(file.get<std::string>()));
     const std::string label = image["predictions"][0]["label"];
@@ -116,7 +119,9 @@ TEST_CASE("many photos in one call, also of the same name, and of their own size
     std::filesystem::create_directory(desk / "other");
     write_png(desk / "other" / "photo.png", gradient_image(31, 17));
     write_model(desk / "any.h5", tiny_config(-1).dump(), tiny_weights());
-    const Outcome o = limn_command({"explain", desk.photo, (desk / "other" / "photo.png").string(), "--model", (desk / "any.h5").string(), "--size", "native", "--out", desk.out, "--save", "npy"}, desk);
+    const Outcome o = limn_command({"explain", desk.photo, (desk / "other" / "photo.png").string(), "--model", (desk / "any.h5").string(),
+                                    "--size", "native", "--out", desk.out, "--save", "npy"},
+                                   desk);
     CAPTURE(o.err);
     REQUIRE(o.status == 0);
     CHECK(read_npy(desk / "out" / "photo.grad-cam.conv.npy").shape() == (Shape{20, 30}));
@@ -126,7 +131,8 @@ TEST_CASE("many photos in one call, also of the same name, and of their own size
 TEST_CASE("run returns arrays that belong together") {
     const Desk desk;
     write_npy(desk / "x.npy", random_tensor({2, 16, 16, 3}, 1));
-    const Outcome o = limn_command({"run", desk.model, "--input", (desk / "x.npy").string(), "--layer", "conv", "--target", "0:1", "--out", desk.out}, desk);
+    const Outcome o = limn_command(
+        {"run", desk.model, "--input", (desk / "x.npy").string(), "--layer", "conv", "--target", "0:1", "--out", desk.out}, desk);
     CAPTURE(o.err);
     REQUIRE(o.status == 0);
     const Tensor output = read_npy(desk / "out" / "output0.npy"), target = read_npy(desk / "out" / "target.npy");
@@ -140,7 +146,8 @@ TEST_CASE("run returns arrays that belong together") {
 
 TEST_CASE("init writes the same file for the same seed, and it opens again") {
     const Desk desk;
-    for (const char* name : {"a.h5", "b.h5"}) REQUIRE(limn_command({"init", "squeezenet", "--seed", "5", "-o", (desk / name).string()}, desk).status == 0);
+    for (const char* name : {"a.h5", "b.h5"})
+        REQUIRE(limn_command({"init", "squeezenet", "--seed", "5", "-o", (desk / name).string()}, desk).status == 0);
     CHECK(slurp(desk / "a.h5") == slurp(desk / "b.h5"));
     const Outcome o = limn_command({"predict", desk.photo, "--model", (desk / "a.h5").string(), "--json"}, desk);
     CAPTURE(o.err);
@@ -153,13 +160,16 @@ TEST_CASE("inspect shows layers, parameters, where methods apply, and the prepro
     const Desk desk;
     const Outcome o = limn_command({"inspect", desk.model}, desk);
     REQUIRE(o.status == 0);
-    for (const char* part : {"Conv2D", "(?,16,16,6)", "168", "grad-cam, cam", "preprocessing: unit", "CAM: applies at 'conv'"}) CHECK(o.out.find(part) != std::string::npos);
+    for (const char* part : {"Conv2D", "(?,16,16,6)", "168", "grad-cam, cam", "preprocessing: unit", "CAM: applies at 'conv'"})
+        CHECK(o.out.find(part) != std::string::npos);
 }
 
 TEST_CASE("photos that cannot be explained: exit 2 and one clear line") {
     const Desk desk;
     const std::string bad = (desk / "bad").string();
-    const auto refuse = [&](const char* what, const std::string& expected) { check_refused(what, desk.explain(bad, desk.model), expected); };
+    const auto refuse = [&](const char* what, const std::string& expected) {
+        check_refused(what, desk.explain(bad, desk.model), expected);
+    };
 
     check_refused("missing", desk.explain((desk / "no.jpg").string(), desk.model), "cannot be opened");
     check_refused("a directory", desk.explain(desk.path.string(), desk.model), "is a directory");
@@ -193,14 +203,18 @@ TEST_CASE("photos that cannot be explained: exit 2 and one clear line") {
         std::filesystem::permissions(bad, std::filesystem::perms::none);
         refuse("no permission", "Permission denied");
     }
-    check_refused("a bad one among good ones", limn_command({"explain", desk.photo, (desk / "no.jpg").string(), "--model", desk.model, "--out", desk.out}, desk), "no.jpg");
+    check_refused("a bad one among good ones",
+                  limn_command({"explain", desk.photo, (desk / "no.jpg").string(), "--model", desk.model, "--out", desk.out}, desk),
+                  "no.jpg");
     CHECK_FALSE(leftovers(desk.path));
 }
 
 TEST_CASE("models that cannot be opened: exit 2 and one clear line") {
     const Desk desk;
     const std::string bad = (desk / "bad.h5").string();
-    const auto refuse = [&](const char* what, const std::string& expected) { check_refused(what, desk.explain(desk.photo, bad), expected); };
+    const auto refuse = [&](const char* what, const std::string& expected) {
+        check_refused(what, desk.explain(desk.photo, bad), expected);
+    };
     const auto with = [&](const char* what, const Json& config, const std::vector<StoredArray>& arrays, const std::string& expected) {
         write_model(bad, config.dump(), arrays);
         refuse(what, expected);
@@ -222,9 +236,19 @@ TEST_CASE("models that cannot be opened: exit 2 and one clear line") {
         cut(bad, share);
         refuse("cut short", "bad.h5");
     }
-    { Hdf5Writer file(bad); file.group("/x"); file.commit(); }
+    {
+        Hdf5Writer file(bad);
+        file.group("/x");
+        file.commit();
+    }
     refuse("HDF5 but not Keras", "not one Keras wrote");
-    { Hdf5Writer file(bad); file.group("/a"); file.attribute("/a", "weight_names", std::vector<std::string>{}); file.attribute("/", "layer_names", std::vector<std::string>{"a"}); file.commit(); }
+    {
+        Hdf5Writer file(bad);
+        file.group("/a");
+        file.attribute("/a", "weight_names", std::vector<std::string>{});
+        file.attribute("/", "layer_names", std::vector<std::string>{"a"});
+        file.commit();
+    }
     refuse("weights of no known network", "of no network limn knows");
 
     auto arrays = tiny_weights();
@@ -273,7 +297,9 @@ TEST_CASE("models that cannot be opened: exit 2 and one clear line") {
 
 TEST_CASE("options that make no sense: exit 2 and one clear line") {
     const Desk desk;
-    const auto refuse = [&](const std::vector<std::string>& more, const std::string& expected) { check_refused(more[0].c_str(), desk.explain(desk.photo, desk.model, more), expected); };
+    const auto refuse = [&](const std::vector<std::string>& more, const std::string& expected) {
+        check_refused(more[0].c_str(), desk.explain(desk.photo, desk.model, more), expected);
+    };
     refuse({"--layer", "nope"}, "there is no layer 'nope'");
     refuse({"--layer", "scores"}, "has no spatial map");
     refuse({"--method", "magic"}, "method 'magic' is not known");
@@ -299,18 +325,27 @@ TEST_CASE("options that make no sense: exit 2 and one clear line") {
     check_refused("no subcommand", limn_command({}, desk), "subcommand");
     check_refused("fetch of something unknown", limn_command({"fetch", "resnet9000"}, desk), "vgg16");
     check_refused("init of something unknown", limn_command({"init", "resnet9000", "-o", desk.out}, desk), "is not known");
-    check_refused("run with a wrong shape", [&] {
-        write_npy(desk / "x.npy", random_tensor({1, 9, 9, 3}, 1));
-        return limn_command({"run", desk.model, "--input", (desk / "x.npy").string(), "--out", desk.out}, desk);
-    }(), "takes (?,16,16,3), (1,9,9,3) was given");
-    check_refused("run with a text for an array", limn_command({"run", desk.model, "--input", desk.model, "--out", desk.out}, desk), "not a .npy file");
+    check_refused(
+        "run with a wrong shape",
+        [&] {
+            write_npy(desk / "x.npy", random_tensor({1, 9, 9, 3}, 1));
+            return limn_command({"run", desk.model, "--input", (desk / "x.npy").string(), "--out", desk.out}, desk);
+        }(),
+        "takes (?,16,16,3), (1,9,9,3) was given");
+    check_refused("run with a text for an array", limn_command({"run", desk.model, "--input", desk.model, "--out", desk.out}, desk),
+                  "not a .npy file");
 }
 
 TEST_CASE("output that cannot be written: exit 2, one clear line, nothing half-written") {
     const Desk desk;
     write_text(desk / "in-the-way", "a file");
-    check_refused("a file where the folder should be", limn_command({"explain", desk.photo, "--model", desk.model, "--out", (desk / "in-the-way").string()}, desk), "in-the-way");
-    check_refused("a full stdout", limn_command({"explain", desk.photo, "--model", desk.model, "--out", desk.out, "--json"}, desk, [] { dup2(open("/dev/full", O_WRONLY), 1); }), "cannot be written");
+    check_refused("a file where the folder should be",
+                  limn_command({"explain", desk.photo, "--model", desk.model, "--out", (desk / "in-the-way").string()}, desk),
+                  "in-the-way");
+    check_refused("a full stdout",
+                  limn_command({"explain", desk.photo, "--model", desk.model, "--out", desk.out, "--json"}, desk,
+                               [] { dup2(open("/dev/full", O_WRONLY), 1); }),
+                  "cannot be written");
 
     // A full disk, as a limit on how large a file may become.
     const auto small_disk = [](rlim_t bytes) {
@@ -321,9 +356,12 @@ TEST_CASE("output that cannot be written: exit 2, one clear line, nothing half-w
         };
     };
     std::filesystem::remove_all(desk.out);
-    check_refused("a full disk while a picture is written", limn_command({"explain", desk.photo, "--model", desk.model, "--out", desk.out}, desk, small_disk(500)), "cannot be written");
+    check_refused("a full disk while a picture is written",
+                  limn_command({"explain", desk.photo, "--model", desk.model, "--out", desk.out}, desk, small_disk(500)),
+                  "cannot be written");
     for (const auto& entry : std::filesystem::recursive_directory_iterator(desk.out)) FAIL("left behind: ", entry.path().string());
-    check_refused("a full disk while weights are written", limn_command({"init", "squeezenet", "-o", (desk / "new.h5").string()}, desk, small_disk(100000)), "new.h5");
+    check_refused("a full disk while weights are written",
+                  limn_command({"init", "squeezenet", "-o", (desk / "new.h5").string()}, desk, small_disk(100000)), "new.h5");
     CHECK_FALSE(std::filesystem::exists(desk / "new.h5"));
     CHECK_FALSE(leftovers(desk.path));
 }

@@ -17,9 +17,17 @@ struct ConvCase {
     const char* algorithm;
     // places the window has, "valid" plus the padding on both sides given by pad_top, pad_left (and as much behind)
     ConvShape shape() const {
-        const auto places = [](Index size, Index pad, Index taps, Index stride, Index dilation) { return (size + 2 * pad - (taps - 1) * dilation - 1) / stride + 1; };
-        return {window, h, w, c, places(h, window.pad_top, window.r, window.stride_h, window.dilation_h),
-                places(w, window.pad_left, window.s, window.stride_w, window.dilation_w), k, groups};
+        const auto places = [](Index size, Index pad, Index taps, Index stride, Index dilation) {
+            return (size + 2 * pad - (taps - 1) * dilation - 1) / stride + 1;
+        };
+        return {window,
+                h,
+                w,
+                c,
+                places(h, window.pad_top, window.r, window.stride_h, window.dilation_h),
+                places(w, window.pad_left, window.s, window.stride_w, window.dilation_w),
+                k,
+                groups};
     }
 };
 
@@ -64,18 +72,21 @@ TEST_CASE("convolutions agree with their definition, forward and toward the inpu
             CAPTURE(backend.name());
             CAPTURE(c.name);
             const ConvShape v = c.shape();
-            const Tensor kernel = random_tensor({v.window.r, v.window.s, v.c / v.groups, v.k}, 1), bias = random_tensor({v.k}, 2), input_bias = random_tensor({v.c}, 3);
+            const Tensor kernel = random_tensor({v.window.r, v.window.s, v.c / v.groups, v.k}, 1), bias = random_tensor({v.k}, 2),
+                         input_bias = random_tensor({v.c}, 3);
             const Tensor x = random_tensor({c.n, v.h, v.w, v.c}, 4), dy = random_tensor({c.n, v.p, v.q, v.k}, 5);
             for (Fused fused : {Fused::none, Fused::relu}) {
                 const auto plan = backend.plan_conv2d(v, {kernel, bias, {}}, Direction::forward, fused);
                 CHECK(plan->algorithm() == c.algorithm);
                 Tensor y({c.n, v.p, v.q, v.k});
                 plan->run(x, y);
-                CHECK(relative_error(y, truth_of(v, x, kernel, bias, Direction::forward, fused)) <= rounding(v.window.r * v.window.s * v.c / v.groups));
+                CHECK(relative_error(y, truth_of(v, x, kernel, bias, Direction::forward, fused)) <=
+                      rounding(v.window.r * v.window.s * v.c / v.groups));
 
                 Tensor dx({c.n, v.h, v.w, v.c});
                 backend.plan_conv2d(v, {kernel, input_bias, {}}, Direction::grad_input, fused)->run(dy, dx);
-                CHECK(relative_error(dx, truth_of(v, dy, kernel, input_bias, Direction::grad_input, fused)) <= rounding(v.window.r * v.window.s * v.k / v.groups));
+                CHECK(relative_error(dx, truth_of(v, dy, kernel, input_bias, Direction::grad_input, fused)) <=
+                      rounding(v.window.r * v.window.s * v.k / v.groups));
             }
         }
 }
@@ -93,7 +104,8 @@ TEST_CASE("dense layers agree with their definition for any number of rows") {
         for (const auto [n, c, k] : {std::array<Index, 3>{1, 1, 1}, {1, 25, 40}, {3, 700, 33}, {8, 100, 5}, {9, 64, 130}, {17, 3000, 12}}) {
             CAPTURE(backend.name());
             CAPTURE(n);
-            const Tensor x = random_tensor({n, c}, 1), w = random_tensor({c, k}, 2), bias = random_tensor({k}, 3), dy = random_tensor({n, k}, 4);
+            const Tensor x = random_tensor({n, c}, 1), w = random_tensor({c, k}, 2), bias = random_tensor({k}, 3),
+                         dy = random_tensor({n, k}, 4);
             Tensor y({n, k}), dx({n, c}), expected({n, k}, DType::f64), expected_dx({n, c}, DType::f64);
             backend.dense(x, w, bias, Fused::relu, y);
             backend.dense_grad_input(dy, w, dx);
@@ -121,7 +133,10 @@ TEST_CASE("pools agree with their definition: overlapping, padded, odd") {
         Window window;
     };
     for (const CpuBackend& backend : backends())
-        for (const PoolCase& v : {PoolCase{2, 8, 8, 12, 4, 4, {2, 2, 2, 2}}, {1, 7, 9, 5, 3, 4, {3, 3, 2, 2}}, {1, 7, 5, 3, 7, 5, {3, 3, 1, 1, 1, 1, 1, 1}}, {1, 1, 1, 1, 1, 1, {1, 1}}}) {
+        for (const PoolCase& v : {PoolCase{2, 8, 8, 12, 4, 4, {2, 2, 2, 2}},
+                                  {1, 7, 9, 5, 3, 4, {3, 3, 2, 2}},
+                                  {1, 7, 5, 3, 7, 5, {3, 3, 1, 1, 1, 1, 1, 1}},
+                                  {1, 1, 1, 1, 1, 1, {1, 1}}}) {
             CAPTURE(backend.name());
             const Tensor x = random_tensor({v.n, v.h, v.w, v.c}, 1);
             Tensor y({v.n, v.p, v.q, v.c}), with_argmax(y.shape()), expected(y.shape());
@@ -142,7 +157,7 @@ TEST_CASE("a NaN is not lost: pools, ReLU and sums hand it on") {
     for (const CpuBackend& backend : backends()) {
         CAPTURE(backend.name());
         Tensor x = Tensor::full({1, 2, 2, 9}, 1);
-        x.data()[4] = NAN;                                 // first pixel, channel 4
+        x.data()[4] = NAN;  // first pixel, channel 4
         Tensor pooled({1, 1, 1, 9}), same(x.shape());
         backend.max_pool({2, 2, 2, 2}, x, pooled, nullptr);
         CHECK(std::isnan(pooled.data()[4]));
@@ -167,7 +182,7 @@ TEST_CASE("element-wise verbs, reductions and moves agree with their definition"
             reference_backend().unary(f, x, expected);
             CHECK(relative_error(y, expected) <= 1e-6);
             for (ReluRule rule : {ReluRule::plain, ReluRule::guided, ReluRule::deconvnet}) {
-                Tensor dx({4, 5, 7, 11}), expected_dx({4, 5, 7, 11});          // two targets
+                Tensor dx({4, 5, 7, 11}), expected_dx({4, 5, 7, 11});  // two targets
                 const Tensor dy = random_tensor({4, 5, 7, 11}, 9);
                 backend.unary_grad(f, rule, x, expected, dy, dx);
                 reference_backend().unary_grad(f, rule, x, expected, dy, expected_dx);

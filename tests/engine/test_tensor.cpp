@@ -1,7 +1,7 @@
+#include <fstream>
+
 #include "engine/file.h"
 #include "tests/support.h"
-
-#include <fstream>
 
 using namespace limn;
 
@@ -35,10 +35,13 @@ TEST_CASE("a file is written whole or not at all") {
     write_file(folder / "a.txt", std::string_view("first"));
     write_file(folder / "a.txt", std::string_view("second"));
     CHECK(read_file(folder / "a.txt").size() == 6);
-    CHECK(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 1);       // nothing temporary is left
+    CHECK(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 1);  // nothing temporary is left
     CHECK_THROWS_AS(write_file(folder / "no" / "such" / "b.txt", std::string_view("x")), Error);
     CHECK_THROWS_AS(write_file("/dev/full", std::string_view("x")), Error);
-    { PendingFile pending(folder / "c.txt"); std::ofstream(pending.temporary_path()) << "half"; }
+    {
+        PendingFile pending(folder / "c.txt");
+        std::ofstream(pending.temporary_path()) << "half";
+    }
     CHECK_FALSE(std::filesystem::exists(folder / "c.txt"));
     CHECK(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 1);
     CHECK_THROWS_AS(read_file(folder.path), Error);

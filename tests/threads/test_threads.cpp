@@ -12,7 +12,8 @@ using namespace limn;
 
 TEST_CASE("results are the same bits for 1, 2 and 3 threads, and on 20 repeats") {
     const ConvShape v{{3, 3, 1, 1, 1, 1, 1, 1}, 15, 13, 12, 15, 13, 40, 1};
-    const Tensor x = random_tensor({2, 15, 13, 12}, 1), kernel = random_tensor({3, 3, 12, 40}, 2), w = random_tensor({1000, 33}, 3), rows = random_tensor({2, 1000}, 4);
+    const Tensor x = random_tensor({2, 15, 13, 12}, 1), kernel = random_tensor({3, 3, 12, 40}, 2), w = random_tensor({1000, 33}, 3),
+                 rows = random_tensor({2, 1000}, 4);
     const auto compute = [&](int threads) {
         set_thread_count(threads);
         Tensor y({2, 15, 13, 40}), dense({2, 33});
@@ -30,13 +31,19 @@ TEST_CASE("results are the same bits for 1, 2 and 3 threads, and on 20 repeats")
 }
 
 TEST_CASE("an exception in a block reaches the caller") {
-    CHECK_THROWS_WITH_AS(parallel_for(64, [](Index i) { if (i == 13) fail("block {}", i); }), "block 13", Error);
+    CHECK_THROWS_WITH_AS(parallel_for(64,
+                                      [](Index i) {
+                                          if (i == 13) fail("block {}", i);
+                                      }),
+                         "block 13", Error);
 }
 
 TEST_CASE("maps are the same bits for 1, 2 and 3 threads and on 20 repeats") {
-    Model model;                                           // depthwise and other convolutions, pools, normalisation, a CAM head
+    Model model;  // depthwise and other convolutions, pools, normalisation, a CAM head
     int x = model.add_input("image", {-1, 18, 17, 3});
-    x = model.add("conv", make_conv2d({"Conv2D", "conv", {{"filters", 6.0}, {"kernel_size", 3.0}, {"padding", "same"}, {"activation", "relu"}}}), {x});
+    x = model.add("conv",
+                  make_conv2d({"Conv2D", "conv", {{"filters", 6.0}, {"kernel_size", 3.0}, {"padding", "same"}, {"activation", "relu"}}}),
+                  {x});
     x = model.add("pool", make_max_pooling2d({"MaxPooling2D", "pool", {}}), {x});
     x = model.add("norm", make_batch_normalization({"BatchNormalization", "norm", {}}), {x});
     x = model.add("depthwise", make_depthwise_conv2d({"DepthwiseConv2D", "depthwise", {{"kernel_size", 3.0}, {"padding", "same"}}}), {x});
@@ -46,7 +53,11 @@ TEST_CASE("maps are the same bits for 1, 2 and 3 threads and on 20 repeats") {
     model.outputs = {x};
     initialise(model, 2);
     const Tensor images = random_tensor({3, 18, 17, 3}, 8);
-    const Request request{{method_named("grad-cam"), method_named("cam"), method_named("hirescam")}, {model.find("conv"), model.find("depthwise")}, "top:2", Score::logit, {}};
+    const Request request{{method_named("grad-cam"), method_named("cam"), method_named("hirescam")},
+                          {model.find("conv"), model.find("depthwise")},
+                          "top:2",
+                          Score::logit,
+                          {}};
     set_thread_count(1);
     const auto first = explain(cpu_backend(), model, images, request);
     for (int i = 0; i < 20; i++) {

@@ -91,6 +91,7 @@ TEST_CASE("names: each is known, another one lists them") {
     CHECK(colormap_from_name("inferno") == Colormap::inferno);
     CHECK(colormap_from_name("grey") == Colormap::grey);
     CHECK(colormap_from_name("diverging") == Colormap::diverging);
-    CHECK_THROWS_WITH_AS(colormap_from_name("hsv"), "colormap 'hsv' is not known: choose one of jet, viridis, inferno, grey, diverging", Error);
+    CHECK_THROWS_WITH_AS(colormap_from_name("hsv"), "colormap 'hsv' is not known: choose one of jet, viridis, inferno, grey, diverging",
+                         Error);
     CHECK_THROWS_AS(colormap_from_name(""), Error);
 }

@@ -47,36 +47,32 @@ void check_refused(const Bytes& bytes, std::string_view expected) {
 
 // 24x16 pixels, made by Pillow (quality 75, no subsampling): a red, a green, a blue and a white corner of 8x8 (as read: left to
 // right, top to bottom), grey in the middle. Three components, one scan.
-constexpr auto corners = std::to_array<unsigned char>({
-    255, 216, 255, 224, 0, 16, 74, 70, 73, 70, 0, 1, 1, 0, 0, 1, 0, 1, 0, 0, 255, 219, 0, 67,
-    0, 8, 6, 6, 7, 6, 5, 8, 7, 7, 7, 9, 9, 8, 10, 12, 20, 13, 12, 11, 11, 12, 25, 18,
-    19, 15, 20, 29, 26, 31, 30, 29, 26, 28, 28, 32, 36, 46, 39, 32, 34, 44, 35, 28, 28, 40, 55, 41,
-    44, 48, 49, 52, 52, 52, 31, 39, 57, 61, 56, 50, 60, 46, 51, 52, 50, 255, 219, 0, 67, 1, 9, 9,
-    9, 12, 11, 12, 24, 13, 13, 24, 50, 33, 28, 33, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50,
-    50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50,
-    50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 255, 192, 0, 17, 8, 0, 16, 0, 24, 3,
-    1, 17, 0, 2, 17, 1, 3, 17, 1, 255, 196, 0, 22, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 7, 6, 5, 255, 196, 0, 20, 16, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 255, 196, 0, 24, 1, 1, 0, 3, 1, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 7, 0, 5, 6, 8, 255, 196, 0, 20, 17, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 255, 218, 0, 12, 3, 1, 0, 2, 17, 3, 17, 0, 63, 0, 139, 102, 78,
-    43, 70, 152, 28, 214, 26, 8, 0, 206, 188, 38, 24, 193, 203, 51, 250, 35, 255, 217});
+constexpr auto corners = std::to_array<unsigned char>(
+    {255, 216, 255, 224, 0,  16,  74,  70, 73, 70,  0,   1,  1,   0,  0,  1,  0,   1,   0,   0,   255, 219, 0,  67,  0,  8,   6,   6,
+     7,   6,   5,   8,   7,  7,   7,   9,  9,  8,   10,  12, 20,  13, 12, 11, 11,  12,  25,  18,  19,  15,  20, 29,  26, 31,  30,  29,
+     26,  28,  28,  32,  36, 46,  39,  32, 34, 44,  35,  28, 28,  40, 55, 41, 44,  48,  49,  52,  52,  52,  31, 39,  57, 61,  56,  50,
+     60,  46,  51,  52,  50, 255, 219, 0,  67, 1,   9,   9,  9,   12, 11, 12, 24,  13,  13,  24,  50,  33,  28, 33,  50, 50,  50,  50,
+     50,  50,  50,  50,  50, 50,  50,  50, 50, 50,  50,  50, 50,  50, 50, 50, 50,  50,  50,  50,  50,  50,  50, 50,  50, 50,  50,  50,
+     50,  50,  50,  50,  50, 50,  50,  50, 50, 50,  50,  50, 50,  50, 50, 50, 50,  50,  255, 192, 0,   17,  8,  0,   16, 0,   24,  3,
+     1,   17,  0,   2,   17, 1,   3,   17, 1,  255, 196, 0,  22,  0,  1,  1,  1,   0,   0,   0,   0,   0,   0,  0,   0,  0,   0,   0,
+     0,   0,   7,   6,   5,  255, 196, 0,  20, 16,  1,   0,  0,   0,  0,  0,  0,   0,   0,   0,   0,   0,   0,  0,   0,  0,   0,   255,
+     196, 0,   24,  1,   1,  0,   3,   1,  0,  0,   0,   0,  0,   0,  0,  0,  0,   0,   0,   0,   7,   0,   5,  6,   8,  255, 196, 0,
+     20,  17,  1,   0,   0,  0,   0,   0,  0,  0,   0,   0,  0,   0,  0,  0,  0,   0,   0,   255, 218, 0,   12, 3,   1,  0,   2,   17,
+     3,   17,  0,   63,  0,  139, 102, 78, 43, 70,  152, 28, 214, 26, 8,  0,  206, 188, 38,  24,  193, 203, 51, 250, 35, 255, 217});
 
 // 2x2 pixels by Pillow.
-constexpr auto grey_png = std::to_array<unsigned char>({
-    137, 80, 78, 71, 13, 10, 26, 10, 0, 0, 0, 13, 73, 72, 68, 82, 0, 0, 0, 2, 0, 0, 0, 2,
-    8, 0, 0, 0, 0, 87, 221, 82, 248, 0, 0, 0, 14, 73, 68, 65, 84, 120, 218, 99, 96, 48, 98, 72,
-    249, 15, 0, 2, 149, 1, 150, 123, 177, 120, 15, 0, 0, 0, 0, 73, 69, 78, 68, 174, 66, 96, 130});
-constexpr auto grey_alpha_png = std::to_array<unsigned char>({
-    137, 80, 78, 71, 13, 10, 26, 10, 0, 0, 0, 13, 73, 72, 68, 82, 0, 0, 0, 2, 0, 0, 0, 2,
-    8, 4, 0, 0, 0, 216, 191, 197, 175, 0, 0, 0, 18, 73, 68, 65, 84, 120, 218, 99, 100, 103, 208, 254,
-    207, 144, 210, 240, 159, 17, 0, 12, 137, 3, 23, 15, 6, 170, 195, 0, 0, 0, 0, 73, 69, 78, 68, 174,
-    66, 96, 130});
-constexpr auto rgba_png = std::to_array<unsigned char>({
-    137, 80, 78, 71, 13, 10, 26, 10, 0, 0, 0, 13, 73, 72, 68, 82, 0, 0, 0, 2, 0, 0, 0, 2,
-    8, 6, 0, 0, 0, 114, 182, 13, 36, 0, 0, 0, 26, 73, 68, 65, 84, 120, 218, 99, 100, 100, 98, 102,
-    96, 102, 102, 254, 207, 192, 206, 193, 217, 240, 235, 247, 31, 70, 0, 22, 220, 4, 154, 16, 26, 226, 56, 0,
-    0, 0, 0, 73, 69, 78, 68, 174, 66, 96, 130});
+constexpr auto grey_png =
+    std::to_array<unsigned char>({137, 80, 78, 71, 13,  10, 26,  10,  0,   0,   0,  13, 73, 72, 68, 82, 0,  0,   0,   2,   0,  0,  0,  2,
+                                  8,   0,  0,  0,  0,   87, 221, 82,  248, 0,   0,  0,  14, 73, 68, 65, 84, 120, 218, 99,  96, 48, 98, 72,
+                                  249, 15, 0,  2,  149, 1,  150, 123, 177, 120, 15, 0,  0,  0,  0,  73, 69, 78,  68,  174, 66, 96, 130});
+constexpr auto grey_alpha_png = std::to_array<unsigned char>(
+    {137, 80,  78,  71, 13,  10,  26,  10,  0,  0,  0, 13,  73,  72, 68, 82, 0,   0,   0,  2,   0,   0,   0,   2,   8,
+     4,   0,   0,   0,  216, 191, 197, 175, 0,  0,  0, 18,  73,  68, 65, 84, 120, 218, 99, 100, 103, 208, 254, 207, 144,
+     210, 240, 159, 17, 0,   12,  137, 3,   23, 15, 6, 170, 195, 0,  0,  0,  0,   73,  69, 78,  68,  174, 66,  96,  130});
+constexpr auto rgba_png = std::to_array<unsigned char>(
+    {137, 80,  78,  71,  13, 10, 26, 10, 0,   0,  0,   13, 73, 72,  68,  82, 0,   0,   0,  2,   0,  0,   0,   2,   8,   6,   0,   0,
+     0,   114, 182, 13,  36, 0,  0,  0,  26,  73, 68,  65, 84, 120, 218, 99, 100, 100, 98, 102, 96, 102, 102, 254, 207, 192, 206, 193,
+     217, 240, 235, 247, 31, 70, 0,  22, 220, 4,  154, 16, 26, 226, 56,  0,  0,   0,   0,  73,  69, 78,  68,  174, 66,  96,  130});
 
 std::string number(std::uint32_t value, int count, bool little) {
     std::string text;
@@ -91,11 +87,13 @@ struct Entry {
 // A TIFF block with one directory: an unrelated entry, then the given one.
 std::string tiff(const Entry& entry, bool little) {
     const auto n = [&](std::uint32_t value, int count) { return number(value, count, little); };
-    return (little ? "II" : "MM") + n(42, 2) + n(8, 4) + n(2, 2) + n(0x010f, 2) + n(2, 2) + n(1, 4) + n(0, 4) + n(entry.tag, 2) + n(entry.type, 2) +
-           n(entry.count, 4) + n(entry.value, 2) + n(0, 2);
+    return (little ? "II" : "MM") + n(42, 2) + n(8, 4) + n(2, 2) + n(0x010f, 2) + n(2, 2) + n(1, 4) + n(0, 4) + n(entry.tag, 2) +
+           n(entry.type, 2) + n(entry.count, 4) + n(entry.value, 2) + n(0, 2);
 }
 
-int orientation_in(const std::string& block) { return exif_orientation({reinterpret_cast<const std::uint8_t*>(block.data()), block.size()}); }
+int orientation_in(const std::string& block) {
+    return exif_orientation({reinterpret_cast<const std::uint8_t*>(block.data()), block.size()});
+}
 
 std::string segment(unsigned char marker, const std::string& body) {
     return std::string{'\xff', static_cast<char>(marker)} + number(std::uint32_t(body.size() + 2), 2, false) + body;
@@ -120,7 +118,8 @@ char letter(const std::uint8_t* p) {
 }
 
 std::string corner_letters(const Image& i) {
-    return {letter(i.pixel(3, 3)), letter(i.pixel(3, i.width - 4)), letter(i.pixel(i.height - 4, 3)), letter(i.pixel(i.height - 4, i.width - 4))};
+    return {letter(i.pixel(3, 3)), letter(i.pixel(3, i.width - 4)), letter(i.pixel(i.height - 4, 3)),
+            letter(i.pixel(i.height - 4, i.width - 4))};
 }
 
 Image pattern(Index h, Index w) {
@@ -132,8 +131,8 @@ Image pattern(Index h, Index w) {
 // 24 bits a pixel; a negative height tells that the first row is the top.
 Bytes bmp(std::int32_t width, std::int32_t height, const std::vector<std::uint8_t>& rows) {
     const auto n = [](std::int64_t value, int count) { return number(std::uint32_t(value), count, true); };
-    std::string text = "BM" + n(std::int64_t(54 + rows.size()), 4) + n(0, 4) + n(54, 4) + n(40, 4) + n(width, 4) + n(height, 4) + n(1, 2) + n(24, 2) +
-                       n(0, 4) + n(std::int64_t(rows.size()), 4) + n(0, 16 / 4) + n(0, 4) + n(0, 4) + n(0, 4);
+    std::string text = "BM" + n(std::int64_t(54 + rows.size()), 4) + n(0, 4) + n(54, 4) + n(40, 4) + n(width, 4) + n(height, 4) + n(1, 2) +
+                       n(24, 2) + n(0, 4) + n(std::int64_t(rows.size()), 4) + n(0, 16 / 4) + n(0, 4) + n(0, 4) + n(0, 4);
     text.append(rows.begin(), rows.end());
     return bytes_of(text);
 }
@@ -151,12 +150,14 @@ TEST_CASE("a PNG is read as it was written, odd sizes and the smallest one inclu
 
 TEST_CASE("grey becomes RGB, alpha is dropped without blending") {
     CHECK(decode_image(bytes_of(grey_png), "test").rgb == std::vector<std::uint8_t>{0, 0, 0, 50, 50, 50, 100, 100, 100, 255, 255, 255});
-    CHECK(decode_image(bytes_of(grey_alpha_png), "test").rgb == std::vector<std::uint8_t>{7, 7, 7, 50, 50, 50, 100, 100, 100, 255, 255, 255});
+    CHECK(decode_image(bytes_of(grey_alpha_png), "test").rgb ==
+          std::vector<std::uint8_t>{7, 7, 7, 50, 50, 50, 100, 100, 100, 255, 255, 255});
     CHECK(decode_image(bytes_of(rgba_png), "test").rgb == std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 250, 251, 252});
 }
 
 TEST_CASE("BMP: rows from the bottom or from the top, padded to four bytes") {
-    const std::vector<std::uint8_t> rows{3, 2, 1, 6, 5, 4, 9, 8, 7, 0, 0, 0, 30, 20, 10, 60, 50, 40, 90, 80, 70, 0, 0, 0};   // blue, green, red
+    const std::vector<std::uint8_t> rows{3,  2,  1,  6,  5,  4,  9,  8,  7,  0, 0, 0,
+                                         30, 20, 10, 60, 50, 40, 90, 80, 70, 0, 0, 0};  // blue, green, red
     const std::vector<std::uint8_t> one{1, 2, 3, 4, 5, 6, 7, 8, 9}, other{10, 20, 30, 40, 50, 60, 70, 80, 90};
     std::vector<std::uint8_t> upward = other, downward = one;
     upward.insert(upward.end(), one.begin(), one.end());
@@ -201,10 +202,10 @@ TEST_CASE("EXIF that is damaged leaves the picture as it is stored") {
         std::string no_tiff = whole;
         no_tiff[little ? 2 : 3] = 43;
         CHECK(orientation_in(no_tiff) == 1);
-        std::string far_away = whole;                      // the directory at 0xffffffff
+        std::string far_away = whole;  // the directory at 0xffffffff
         far_away.replace(4, 4, 4, '\xff');
         CHECK(orientation_in(far_away) == 1);
-        std::string many = whole;                          // 65535 entries, of which two are there
+        std::string many = whole;  // 65535 entries, of which two are there
         many.replace(8, 2, 2, '\xff');
         CHECK(orientation_in(many) == 6);
     }
@@ -236,19 +237,19 @@ TEST_CASE("the end marker of an EXIF thumbnail does not make a cut JPEG whole") 
 
 TEST_CASE("JPEG segments that lie about their size are refused before any decoder sees them") {
     const std::string counts(16, '\xff');
-    check_refused(corners_with(segment(0xc4, '\0' + counts)), "damaged");                                  // 4080 Huffman codes
-    check_refused(corners_with(segment(0xc4, '\0' + counts + std::string(4080, 'x'))), "damaged");         // ... and they are there
-    check_refused(corners_with(segment(0xc4, std::string(16, '\0'))), "damaged");                          // less than a table
-    check_refused(corners_with(std::string("\xff\xe1\xff\xff", 4)), "damaged");                            // beyond the end
-    check_refused(corners_with(std::string("\xff\xe1\0\1", 4)), "damaged");                                // shorter than its own size
+    check_refused(corners_with(segment(0xc4, '\0' + counts)), "damaged");                           // 4080 Huffman codes
+    check_refused(corners_with(segment(0xc4, '\0' + counts + std::string(4080, 'x'))), "damaged");  // ... and they are there
+    check_refused(corners_with(segment(0xc4, std::string(16, '\0'))), "damaged");                   // less than a table
+    check_refused(corners_with(std::string("\xff\xe1\xff\xff", 4)), "damaged");                     // beyond the end
+    check_refused(corners_with(std::string("\xff\xe1\0\1", 4)), "damaged");                         // shorter than its own size
     CHECK_FALSE(facts_of({}).complete);
-    CHECK_FALSE(facts_of(bytes_of(std::string_view("\xff\xd8\xff\xd9", 4))).complete);                     // no pixels
+    CHECK_FALSE(facts_of(bytes_of(std::string_view("\xff\xd8\xff\xd9", 4))).complete);  // no pixels
     CHECK(facts_of(bytes_of(corners)).components == 3);
 }
 
 TEST_CASE("a PNG or BMP that is cut short is refused") {
     const Bytes png = encode_png(pattern(9, 7));
-    constexpr std::size_t size_known = 25, end_chunk = 12; // signature, sizes and depth; IEND, which holds nothing of the picture
+    constexpr std::size_t size_known = 25, end_chunk = 12;  // signature, sizes and depth; IEND, which holds nothing of the picture
     for (std::size_t keep = 1; keep + end_chunk < png.size(); keep++) {
         CAPTURE(keep);
         check_refused(first(png, keep), keep < size_known ? "not a photo limn can read" : "damaged or cut short");
@@ -268,9 +269,11 @@ TEST_CASE("other kinds of file are named, with what to do") {
     check_refused(bytes_of("RIFF\x24\0\0\0WEBPVP8 "sv), "is a WebP");
     check_refused(bytes_of("II*\0\x08\0\0\0"sv), "is a TIFF");
     check_refused(bytes_of("MM\0*\0\0\0\x08"sv), "is a TIFF");
-    check_refused(bytes_of("\0\0\0\x18" "ftypheic"sv), "is a HEIC");
+    check_refused(bytes_of("\0\0\0\x18"
+                           "ftypheic"sv),
+                  "is a HEIC");
     check_refused(bytes_of("\0\1\2\3\4\5"sv), "is no image");
-    check_refused(bytes_of("\xff\xff\xd8\xff\xc4"sv), "is no image");              // stb alone would take it for a JPEG
+    check_refused(bytes_of("\xff\xff\xd8\xff\xc4"sv), "is no image");  // stb alone would take it for a JPEG
     check_refused(bytes_of("\x89PNG\r\n\x1a\nrubbish"), "is a PNG that is damaged, cut short or of a rare kind");
     check_refused(bytes_of("BM rubbish"), "is a BMP that is damaged, cut short or of a rare kind");
 }
@@ -291,7 +294,7 @@ TEST_CASE("sizes: from 2x2 to 16384 on a side, looked at before the pixels") {
     CHECK(decode_image(encode_png(pattern(2, 2)), "test").width == 2);
     CHECK(decode_image(encode_png(pattern(2, 16384)), "test").width == 16384);
     check_refused(encode_png(pattern(2, 16385)), "is 16385x2 pixels; at most 16384 on a side are read: make it smaller");
-    check_refused(bmp(1 << 20, 1 << 20, {}), "is 1048576x1048576 pixels");         // a header alone, no memory is asked for
+    check_refused(bmp(1 << 20, 1 << 20, {}), "is 1048576x1048576 pixels");  // a header alone, no memory is asked for
     check_refused(bmp(9, INT32_MIN, {}), "is 9x2147483648 pixels");
 }
 
@@ -313,7 +316,8 @@ TEST_CASE("writing: a full disk is an Error, and so is a picture that is none") 
     CHECK_THROWS_AS(encode_png(Image{}), Error);
     CHECK_THROWS_AS(encode_png(Image{2, 2, {1, 2, 3}}), Error);
     CHECK_THROWS_AS(write_png("/no/such/folder/a.png", pattern(2, 2)), Error);
-    if (std::filesystem::exists("/dev/full")) CHECK_THROWS_WITH_AS(write_png("/dev/full", pattern(40, 40)), doctest::Contains("No space left"), Error);
+    if (std::filesystem::exists("/dev/full"))
+        CHECK_THROWS_WITH_AS(write_png("/dev/full", pattern(40, 40)), doctest::Contains("No space left"), Error);
 }
 
 TEST_CASE("tensors: 0 to 255, in three channels or in Pillow's grey") {
@@ -321,7 +325,7 @@ TEST_CASE("tensors: 0 to 255, in three channels or in Pillow's grey") {
     const Tensor colour = to_tensor(image, 3), grey = to_tensor(image, 1);
     CHECK(colour.shape() == Shape{1, 4, 3});
     CHECK(std::equal(image.rgb.begin(), image.rgb.end(), colour.values().begin()));
-    CHECK(same_bits(grey, Tensor::from({1, 4, 1}, std::array<float, 4>{76, 150, 29, 124})));               // Image.convert("L")
+    CHECK(same_bits(grey, Tensor::from({1, 4, 1}, std::array<float, 4>{76, 150, 29, 124})));  // Image.convert("L")
     CHECK_THROWS_AS(to_tensor(image, 4), Error);
 }
 

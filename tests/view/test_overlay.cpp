@@ -74,16 +74,19 @@ TEST_CASE("a map of another size than the photo is an Error") {
 
 TEST_CASE("a box is a frame of two pixels inside its bounds") {
     CHECK(drawn(boxed(1, 1, 6, 8)) == std::vector<std::string>{".........",  //
-                                                               ".#######.", ".#######.", ".##...##.", ".#######.", ".#######.", "........."});
+                                                               ".#######.", ".#######.", ".##...##.", ".#######.", ".#######.",
+                                                               "........."});
     const Image image = boxed(1, 1, 6, 8);
     CHECK(image.pixel(1, 1)[0] == 200);
     CHECK(image.pixel(1, 1)[1] == 0);
 }
 
 TEST_CASE("a box is clipped to the image, its frame stays where it is") {
-    CHECK(drawn(boxed(-3, 4, 4, 99)) == std::vector<std::string>{"....##...", "....##...", "....#####", "....#####", ".........", ".........", "........."});
+    CHECK(drawn(boxed(-3, 4, 4, 99)) ==
+          std::vector<std::string>{"....##...", "....##...", "....#####", "....#####", ".........", ".........", "........."});
     CHECK(drawn(boxed(50, 50, 60, 60)) == drawn(flat(7, 9, 0)));
     CHECK(drawn(boxed(4, 4, 4, 4)) == drawn(flat(7, 9, 0)));
     CHECK(drawn(boxed(5, 5, 2, 2)) == drawn(flat(7, 9, 0)));
-    CHECK(drawn(boxed(2, 3, 3, 4)) == std::vector<std::string>{".........", ".........", "...#.....", ".........", ".........", ".........", "........."});
+    CHECK(drawn(boxed(2, 3, 3, 4)) ==
+          std::vector<std::string>{".........", ".........", "...#.....", ".........", ".........", ".........", "........."});
 }

@@ -19,20 +19,21 @@ Values resized(Index h, Index w, Resampling resampling) { return resize(pattern(
 }  // namespace
 
 TEST_CASE("bilinear equals Pillow's: both sides smaller") {
-    CHECK(resized(2, 3, Resampling::bilinear) == Values{90, 127, 148, 126, 102, 131, 161, 135, 110, 157, 147, 137, 132, 145, 133, 124, 140, 130});
+    CHECK(resized(2, 3, Resampling::bilinear) ==
+          Values{90, 127, 148, 126, 102, 131, 161, 135, 110, 157, 147, 137, 132, 145, 133, 124, 140, 130});
 }
 
 TEST_CASE("bilinear equals Pillow's: taller and narrower") {
-    CHECK(resized(7, 2, Resampling::bilinear) == Values{
-    110, 89, 126, 158, 137, 92, 105, 104, 141, 153, 123, 107, 96, 129, 166, 144, 101, 132, 117, 154, 138, 124, 120, 151,
-    141, 171, 109, 107, 143, 163, 166, 135, 128, 132, 162, 127, 181, 113, 139, 147, 173, 105});
+    CHECK(resized(7, 2, Resampling::bilinear) == Values{110, 89,  126, 158, 137, 92,  105, 104, 141, 153, 123, 107, 96,  129,
+                                                        166, 144, 101, 132, 117, 154, 138, 124, 120, 151, 141, 171, 109, 107,
+                                                        143, 163, 166, 135, 128, 132, 162, 127, 181, 113, 139, 147, 173, 105});
 }
 
 TEST_CASE("bilinear equals Pillow's: wider and lower") {
-    CHECK(resized(3, 8, Resampling::bilinear) == Values{
-    24, 61, 98, 73, 110, 147, 137, 163, 200, 158, 72, 109, 148, 62, 99, 105, 131, 168, 163, 157, 93, 212, 172, 30,
-    76, 113, 150, 125, 162, 143, 178, 215, 132, 87, 124, 121, 77, 114, 151, 146, 183, 220, 143, 108, 145, 136, 45, 82,
-    127, 164, 201, 176, 135, 138, 229, 98, 63, 138, 119, 132, 128, 165, 146, 197, 234, 103, 122, 159, 118, 59, 96, 133});
+    CHECK(resized(3, 8, Resampling::bilinear) ==
+          Values{24,  61,  98,  73,  110, 147, 137, 163, 200, 158, 72,  109, 148, 62,  99,  105, 131, 168, 163, 157, 93,  212, 172, 30,
+                 76,  113, 150, 125, 162, 143, 178, 215, 132, 87,  124, 121, 77,  114, 151, 146, 183, 220, 143, 108, 145, 136, 45,  82,
+                 127, 164, 201, 176, 135, 138, 229, 98,  63,  138, 119, 132, 128, 165, 146, 197, 234, 103, 122, 159, 118, 59,  96,  133});
 }
 
 TEST_CASE("bilinear equals Pillow's: far smaller, where each new pixel is a mean of many") {
@@ -43,10 +44,10 @@ TEST_CASE("bilinear equals Pillow's: far smaller, where each new pixel is a mean
 }
 
 TEST_CASE("nearest equals Pillow's") {
-    CHECK(resized(7, 3, Resampling::nearest) == Values{
-    11, 48, 85, 233, 14, 51, 199, 236, 17, 11, 48, 85, 233, 14, 51, 199, 236, 17, 54, 91, 128, 20, 57, 94,
-    242, 23, 60, 54, 91, 128, 20, 57, 94, 242, 23, 60, 97, 134, 171, 63, 100, 137, 29, 66, 103, 140, 177, 214,
-    106, 143, 180, 72, 109, 146, 140, 177, 214, 106, 143, 180, 72, 109, 146});
+    CHECK(resized(7, 3, Resampling::nearest) == Values{11,  48,  85,  233, 14,  51,  199, 236, 17,  11,  48,  85,  233, 14,  51,  199,
+                                                       236, 17,  54,  91,  128, 20,  57,  94,  242, 23,  60,  54,  91,  128, 20,  57,
+                                                       94,  242, 23,  60,  97,  134, 171, 63,  100, 137, 29,  66,  103, 140, 177, 214,
+                                                       106, 143, 180, 72,  109, 146, 140, 177, 214, 106, 143, 180, 72,  109, 146});
 }
 
 TEST_CASE("nearest sums positions up as Pillow does: from 2 to 7 the centre of new pixel 3 is 1, but the sum stays below") {

@@ -61,7 +61,8 @@ private:
 
 TEST_CASE("a terminal picture: two rows a line, colours above and below, each line reset") {
     const Image image{2, 2, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}};
-    CHECK(terminal_picture(image, 2) == std::string("\x1b[38;2;1;2;3;48;2;7;8;9m") + half_block + "\x1b[38;2;4;5;6;48;2;10;11;12m" + half_block + "\x1b[0m\n");
+    CHECK(terminal_picture(image, 2) ==
+          std::string("\x1b[38;2;1;2;3;48;2;7;8;9m") + half_block + "\x1b[38;2;4;5;6;48;2;10;11;12m" + half_block + "\x1b[0m\n");
 }
 
 TEST_CASE("a terminal picture keeps the proportions, and is never wider than the image") {
@@ -70,12 +71,12 @@ TEST_CASE("a terminal picture keeps the proportions, and is never wider than the
         for (const std::string& line : lines) CHECK(line.ends_with("\x1b[0m"));
         return std::pair{Index(lines.size()), count(lines.at(0), half_block)};
     };
-    CHECK(size(100, 100, 40) == std::pair<Index, Index>{20, 40});      // a cell is twice as high as wide
+    CHECK(size(100, 100, 40) == std::pair<Index, Index>{20, 40});  // a cell is twice as high as wide
     CHECK(size(200, 100, 40) == std::pair<Index, Index>{40, 40});
     CHECK(size(50, 300, 60) == std::pair<Index, Index>{5, 60});
     CHECK(size(10, 10, 80) == std::pair<Index, Index>{5, 10});
-    CHECK(size(7, 5, 5) == std::pair<Index, Index>{4, 5});             // an odd height
-    CHECK(size(2, 1000, 20) == std::pair<Index, Index>{1, 20});        // never less than a line
+    CHECK(size(7, 5, 5) == std::pair<Index, Index>{4, 5});       // an odd height
+    CHECK(size(2, 1000, 20) == std::pair<Index, Index>{1, 20});  // never less than a line
     CHECK(size(1, 1, 10) == std::pair<Index, Index>{1, 1});
     CHECK(size(10, 10, 0) == std::pair<Index, Index>{1, 1});
 }
@@ -86,7 +87,7 @@ TEST_CASE("a terminal picture averages what it shrinks") {
         for (Index c = 0; c < 40; c++)
             if ((r + c) % 2) std::fill_n(board.pixel(r, c), 3, std::uint8_t(200));
     const std::string text = terminal_picture(board, 10);
-    CHECK(count(text, "48;2;100;100;100m") >= 10 * 5 - 2); // the two lower corners see fewer pixels
+    CHECK(count(text, "48;2;100;100;100m") >= 10 * 5 - 2);  // the two lower corners see fewer pixels
 }
 
 TEST_CASE("progress is silent where there is no terminal") {
@@ -115,7 +116,7 @@ TEST_CASE("progress on a terminal: label, bar, count, rate and time left; the li
         const std::string text = terminal.written();
         CAPTURE(text);
         CHECK(text.starts_with("\rreading ["));
-        CHECK(count(text, "#") == 7);                      // a quarter of 30
+        CHECK(count(text, "#") == 7);  // a quarter of 30
         CHECK(text.find("] 10/40  ") != std::string::npos);
         CHECK(text.find("/s  0:00 left") != std::string::npos);
         CHECK(text.find('\n') == std::string::npos);
@@ -137,7 +138,7 @@ TEST_CASE("progress is drawn at most ten times a second, and never past its end"
     }
     ProgressBar bar(1000, "x", terminal.stream);
     for (std::uint64_t i = 0; i <= 1000; i++) bar.update(i);
-    CHECK(count(terminal.written(), "\r") <= 2);           // a slow machine may need over a tenth of a second for the loop
+    CHECK(count(terminal.written(), "\r") <= 2);  // a slow machine may need over a tenth of a second for the loop
     std::this_thread::sleep_for(std::chrono::milliseconds(110));
     bar.update(5000);
     CHECK(count(terminal.written(), "#") == 30);

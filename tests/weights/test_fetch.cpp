@@ -14,7 +14,7 @@ using namespace limn;
 TEST_CASE("fetch: a download that cannot go on leaves everything as it was") {
     const TemporaryFolder folder;
     setenv("LIMN_CACHE", folder.path.c_str(), 1);
-    const Published weights{"w", "w.h5", "https://nowhere.invalid/w.h5", "9dd4e461268c8034f5c8564e155c67a6"};   // md5 of "x"
+    const Published weights{"w", "w.h5", "https://nowhere.invalid/w.h5", "9dd4e461268c8034f5c8564e155c67a6"};  // md5 of "x"
     const auto part = folder / "w.h5.part";
     std::ofstream(part) << "half of it";
 

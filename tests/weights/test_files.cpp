@@ -70,7 +70,8 @@ TEST_CASE("ImageNet's classes by name") {
 TEST_CASE("published weights: addresses and checksums of keras.applications") {
     REQUIRE(find_published("vgg16"));
     CHECK(find_published("vgg16")->md5 == "64373286793e3c8b2b4e3219cbf3544b");
-    CHECK(find_published("vgg16")->url == "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels.h5");
+    CHECK(find_published("vgg16")->url ==
+          "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels.h5");
     CHECK_FALSE(find_published("vgg17"));
 }
 
@@ -80,18 +81,21 @@ TEST_CASE("fetch: from a mirror, verified, resumed, and never half a file under 
     std::filesystem::create_directories(folder / "mirror");
     const std::string content(300000, 'x');
     put(folder / "mirror" / "w.h5", content);
-    const Published weights{"w", "w.h5", "https://nowhere.invalid/w.h5", "d408ed46ebcc326f9e7c6bb9c77af1cd"};   // md5 of 300000 x
+    const Published weights{"w", "w.h5", "https://nowhere.invalid/w.h5", "d408ed46ebcc326f9e7c6bb9c77af1cd"};  // md5 of 300000 x
     const FetchOptions mirror{"file://" + (folder / "mirror").string(), {}};
     const auto final_file = folder / "cache" / "w.h5", part = folder / "cache" / "w.h5.part";
 
     SUBCASE("whole") {
         std::uint64_t seen = 0;
-        CHECK(fetch(weights, {mirror.mirror, [&](std::uint64_t done, std::uint64_t total) { seen = std::max(seen, done); CHECK(total == content.size()); }}) == final_file);
+        CHECK(fetch(weights, {mirror.mirror, [&](std::uint64_t done, std::uint64_t total) {
+                                  seen = std::max(seen, done);
+                                  CHECK(total == content.size());
+                              }}) == final_file);
         CHECK(std::filesystem::file_size(final_file) == content.size());
         CHECK_FALSE(std::filesystem::exists(part));
         CHECK(seen == content.size());
         std::filesystem::remove_all(folder / "mirror");
-        CHECK(fetch(weights, mirror) == final_file);       // it is there: nothing is fetched
+        CHECK(fetch(weights, mirror) == final_file);  // it is there: nothing is fetched
     }
     SUBCASE("resumed from half") {
         std::filesystem::create_directories(folder / "cache");
@@ -139,11 +143,11 @@ TEST_CASE("HDF5: arrays are mapped where they lie as needed, and converted where
         CHECK(file.read("/g/empty").size() == 0);
         CHECK(file.texts("/g", "none").empty());
         CHECK(file.texts("/g", "two") == std::vector<std::string>{"a", "longer"});
-        CHECK(file.texts("/g", "many").size() == 20000);   // split among many0, many1... as Keras does
+        CHECK(file.texts("/g", "many").size() == 20000);  // split among many0, many1... as Keras does
         CHECK(file.text("/", "text") == "ü");
         CHECK(file.children("/g") == std::vector<std::string>{"empty", "x"});
         CHECK_THROWS_AS(file.read("/g/missing"), Error);
         CHECK_THROWS_AS(file.text("/g", "two"), Error);
     }
-    CHECK(same_bits(mapped, t));                           // the mapping outlives the file object
+    CHECK(same_bits(mapped, t));  // the mapping outlives the file object
 }

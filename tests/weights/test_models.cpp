@@ -77,7 +77,11 @@ TEST_CASE("MobileNet ends in global average pooling and a 1x1 convolution: Grad-
 TEST_CASE("SqueezeNet 1.1: the scores its authors published for the photo of a cat") {
     if (!have_shared("models")) return;
     const auto best = predict(load_model({shared_data("models/squeezenet11_full.h5").string(), "", ""}), "cat.jpeg", 227);
-    const std::pair<const char*, float> published[] = {{"tabby", .82134342f}, {"Egyptian_cat", .12180641f}, {"tiger_cat", .05682119f}, {"lynx", 2.2597995e-05f}, {"tiger", 5.1768461e-06f}};
+    const std::pair<const char*, float> published[] = {{"tabby", .82134342f},
+                                                       {"Egyptian_cat", .12180641f},
+                                                       {"tiger_cat", .05682119f},
+                                                       {"lynx", 2.2597995e-05f},
+                                                       {"tiger", 5.1768461e-06f}};
     for (std::size_t i = 0; i < 5; i++) {
         CHECK(best[i].label == published[i].first);
         CHECK(std::abs(best[i].score - published[i].second) <= 5e-4);
@@ -107,16 +111,17 @@ TEST_CASE("known networks keep their weights through a file, and are recognised 
         const auto before = model.weighted_layers(), after = loaded.model.weighted_layers();
         REQUIRE(before.size() == after.size());
         for (std::size_t i = 0; i < before.size(); i++)
-            for (std::size_t w = 0; w < before[i]->weights.size(); w++) CHECK(same_bits(before[i]->weights[w].value, after[i]->weights[w].value));
+            for (std::size_t w = 0; w < before[i]->weights.size(); w++)
+                CHECK(same_bits(before[i]->weights[w].value, after[i]->weights[w].value));
         const Hdf5File file(folder / "w.h5");
-        CHECK(file.mapped("/conv1/conv1/kernel:0"));       // large arrays are looked at where they lie
+        CHECK(file.mapped("/conv1/conv1/kernel:0"));  // large arrays are looked at where they lie
     }
 }
 
 TEST_CASE("He-normal weights: mean 0, standard deviation sqrt(2 / fan-in), the same for every number of threads") {
     Model model = find_architecture("squeezenet")->build();
     initialise(model, 3);
-    const Tensor& kernel = model.node(model.find("conv10")).layer->weights[0].value;     // (1,1,512,1000)
+    const Tensor& kernel = model.node(model.find("conv10")).layer->weights[0].value;  // (1,1,512,1000)
     double sum = 0, squares = 0;
     for (float v : kernel.values()) sum += double(v), squares += double(v) * double(v);
     CHECK(std::abs(sum / double(kernel.size())) < 1e-3);
@@ -129,7 +134,10 @@ TEST_CASE("the networks of the published files have the shapes and sizes they ar
         Index parameters;
         Shape output;
     };
-    for (const Known& k : {Known{"vgg16", 138357544, {-1, 1000}}, {"vgg16-notop", 14714688, {-1, -1, -1, 512}}, {"vgg19", 143667240, {-1, 1000}}, {"vgg19-notop", 20024384, {-1, -1, -1, 512}},
+    for (const Known& k : {Known{"vgg16", 138357544, {-1, 1000}},
+                           {"vgg16-notop", 14714688, {-1, -1, -1, 512}},
+                           {"vgg19", 143667240, {-1, 1000}},
+                           {"vgg19-notop", 20024384, {-1, -1, -1, 512}},
                            {"squeezenet", 1235496, {-1, 1000}}}) {
         CAPTURE(k.name);
         const Model model = find_architecture(k.name)->build();

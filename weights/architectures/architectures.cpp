@@ -31,7 +31,9 @@ const Architecture* recognise_architecture(const std::vector<std::string>& layer
     for (const Architecture& a : architectures()) {
         const Model model = a.build();
         const std::vector<Layer*> own = model.weighted_layers();
-        if (std::equal(own.begin(), own.end(), layers.begin(), layers.end(), [](const Layer* l, const std::string& name) { return l->name == name; })) return &a;
+        if (std::equal(own.begin(), own.end(), layers.begin(), layers.end(),
+                       [](const Layer* l, const std::string& name) { return l->name == name; }))
+            return &a;
     }
     return nullptr;
 }
@@ -51,7 +53,7 @@ void initialise(Model& model, std::uint64_t seed) {
                 std::seed_seq words{std::uint64_t(seed), std::uint64_t(seed >> 32), stream, std::uint64_t(first)};
                 std::mt19937_64 bits(words);
                 const auto uniform = [&] { return (double(bits() >> 11) + 0.5) * 0x1p-53; };
-                for (Index i = first; i < end; i += 2) {   // two normal numbers at a time (Box & Muller 1958)
+                for (Index i = first; i < end; i += 2) {  // two normal numbers at a time (Box & Muller 1958)
                     const double radius = deviation * std::sqrt(-2 * std::log(uniform())), angle = 2 * std::numbers::pi * uniform();
                     const double offset = around_one ? 1 : 0;
                     out[i] = float(offset + radius * std::cos(angle));

@@ -11,8 +11,8 @@
 namespace limn {
 
 struct Architecture {
-    std::string name;                                      // vgg16, vgg16-notop...
-    std::function<Model()> build;                          // without weights
+    std::string name;              // vgg16, vgg16-notop...
+    std::function<Model()> build;  // without weights
     std::string about;
 };
 

@@ -9,12 +9,16 @@ Model build_vgg(int depth, bool top) {
     const double filters[] = {64, 128, 256, 512, 512};
     Model model;
     model.name = fmt::format("vgg{}", depth);
-    const Index size = top ? 224 : -1;                     // only the dense layers need a fixed size
+    const Index size = top ? 224 : -1;  // only the dense layers need a fixed size
     int x = model.add_input("input_1", {-1, size, size, 3});
     for (int block = 1; block <= 5; block++) {
         for (int i = 1; i <= convolutions[block - 1]; i++) {
             const std::string name = fmt::format("block{}_conv{}", block, i);
-            x = model.add(name, make_conv2d({"Conv2D", name, {{"filters", filters[block - 1]}, {"kernel_size", 3.0}, {"padding", "same"}, {"activation", "relu"}}}), {x});
+            x = model.add(
+                name,
+                make_conv2d(
+                    {"Conv2D", name, {{"filters", filters[block - 1]}, {"kernel_size", 3.0}, {"padding", "same"}, {"activation", "relu"}}}),
+                {x});
         }
         const std::string name = fmt::format("block{}_pool", block);
         x = model.add(name, make_max_pooling2d({"MaxPooling2D", name, {{"pool_size", 2.0}, {"strides", 2.0}}}), {x});
