@@ -31,10 +31,13 @@ inline bool same_bits(const Tensor& a, const Tensor& b) {
 
 // Test data that is not part of the project. Tests that need it say so in one line and pass where it is missing.
 inline std::filesystem::path shared_data(const std::string& name) { return std::filesystem::path(LIMN_SHARED_DIR) / name; }
-inline bool have_shared(const std::string& name) {
-    if (std::filesystem::exists(shared_data(name))) return true;
-    MESSAGE("skipped: needs test data '", name, "' in ", LIMN_SHARED_DIR);
-    return false;
+inline bool have_shared(std::initializer_list<std::string> names) {
+    for (const std::string& name : names) {
+        if (std::filesystem::exists(shared_data(name))) continue;
+        MESSAGE("skipped: needs test data '", name, "' in ", LIMN_SHARED_DIR);
+        return false;
+    }
+    return true;
 }
 
 struct TemporaryFolder {

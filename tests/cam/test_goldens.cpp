@@ -90,7 +90,7 @@ void compare(const ModelSource& source, const std::string& name, const Backend& 
 }  // namespace
 
 TEST_CASE("goldens: whole models (.h5) compute what Keras computes, with both backends") {
-    if (!have_shared("goldens")) return;
+    if (!have_shared({"goldens"})) return;
     for (const std::string name : names)
         for (const Backend* backend : {&reference_backend(), &cpu_backend()}) {
             CAPTURE(backend->name());
@@ -99,7 +99,7 @@ TEST_CASE("goldens: whole models (.h5) compute what Keras computes, with both ba
 }
 
 TEST_CASE("goldens: weights-only files (.legacy.h5) with the config of the whole model") {
-    if (!have_shared("goldens")) return;
+    if (!have_shared({"goldens"})) return;
     for (const std::string name : names)
         compare({shared_data("goldens/" + name + ".legacy.h5").string(), shared_data("goldens/" + name + ".h5").string(), ""}, name,
                 cpu_backend());

@@ -244,7 +244,7 @@ TEST_CASE("a map that cannot be drawn says why and what to try") {
 }
 
 TEST_CASE("CAM is refused where it does not apply, with the reason and what to use instead") {
-    if (!have_shared("goldens")) return;
+    if (!have_shared({"goldens"})) return;
     const LoadedModel loaded = load_model({shared_data("goldens/vgg_fc_softmax.h5").string(), "", ""});
     const Request request{{method_named("cam")}, {default_layer(loaded.model)}, "auto", Score::logit, {}};
     CHECK_THROWS_WITH_AS(explain(cpu_backend(), loaded.model, random_tensor({1, 32, 32, 3}, 1), request),
@@ -253,7 +253,7 @@ TEST_CASE("CAM is refused where it does not apply, with the reason and what to u
 
 TEST_CASE("the layer chosen by itself: CAM's where CAM applies, else the last with a map before the head") {
     CHECK(Tiny().loaded.model.node(default_layer(Tiny().loaded.model)).name == "conv");
-    if (!have_shared("goldens")) return;
+    if (!have_shared({"goldens"})) return;
     const auto chosen = [](const std::string& name) {
         const LoadedModel loaded = load_model({shared_data("goldens/" + name + ".h5").string(), "", ""});
         return loaded.model.node(default_layer(loaded.model)).name;

@@ -330,7 +330,7 @@ TEST_CASE("tensors: 0 to 255, in three channels or in Pillow's grey") {
 }
 
 TEST_CASE("a real photo has the size Pillow gives it") {
-    if (!have_shared("photos/cat.jpeg")) return;
+    if (!have_shared({"photos/cat.jpeg"})) return;
     const Image cat = read_image(shared_data("photos/cat.jpeg"));
     CHECK(cat.height == 217);
     CHECK(cat.width == 240);

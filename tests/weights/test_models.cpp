@@ -34,7 +34,7 @@ std::pair<Tensor, Tensor> output_and_gradient(const Model& model, const Tensor& 
 }  // namespace
 
 TEST_CASE("MobileNet 0.25 as Keras 2.8 saved it (Keras 3 refuses the file): its golden, and the photo of a cat") {
-    if (!have_shared("models")) return;
+    if (!have_shared({"models/mobilenet_v1_0.25_224.h5", "models/mobilenet_v1_0.25_224.golden.h5", "photos/cat.jpeg"})) return;
     LoadedModel loaded = load_model({shared_data("models/mobilenet_v1_0.25_224.h5").string(), "", ""});
     const Hdf5File golden(shared_data("models/mobilenet_v1_0.25_224.golden.h5"));
     const Model& model = loaded.model;
@@ -63,7 +63,7 @@ TEST_CASE("MobileNet 0.25 as Keras 2.8 saved it (Keras 3 refuses the file): its 
 }
 
 TEST_CASE("MobileNet ends in global average pooling and a 1x1 convolution: Grad-CAM = CAM / (h*w)") {
-    if (!have_shared("models")) return;
+    if (!have_shared({"models/mobilenet_v1_0.25_224.h5", "photos/cat.jpeg"})) return;
     const LoadedModel loaded = load_model({shared_data("models/mobilenet_v1_0.25_224.h5").string(), "", ""});
     Tensor pixels = to_tensor(resize(read_image(shared_data("photos/cat.jpeg")), 224, 224, Resampling::nearest), 3);
     preprocess(Preprocess::tf, pixels);
@@ -75,7 +75,7 @@ TEST_CASE("MobileNet ends in global average pooling and a 1x1 convolution: Grad-
 }
 
 TEST_CASE("SqueezeNet 1.1: the scores its authors published for the photo of a cat") {
-    if (!have_shared("models")) return;
+    if (!have_shared({"models/squeezenet11_full.h5", "photos/cat.jpeg"})) return;
     const auto best = predict(load_model({shared_data("models/squeezenet11_full.h5").string(), "", ""}), "cat.jpeg", 227);
     const std::pair<const char*, float> published[] = {{"tabby", .82134342f},
                                                        {"Egyptian_cat", .12180641f},
@@ -89,7 +89,7 @@ TEST_CASE("SqueezeNet 1.1: the scores its authors published for the photo of a c
 }
 
 TEST_CASE("a file with weights only is recognised by its layers: SqueezeNet 1.1 without its classifier") {
-    if (!have_shared("models")) return;
+    if (!have_shared({"models/squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5", "models/squeezenet11_full.h5"})) return;
     const LoadedModel loaded = load_model({shared_data("models/squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5").string(), "", ""});
     CHECK(loaded.notes.at(0) == "the file holds weights only; its layers are those of squeezenet-notop");
     const LoadedModel full = load_model({shared_data("models/squeezenet11_full.h5").string(), "", ""});
