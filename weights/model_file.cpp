@@ -9,6 +9,7 @@
 #include "weights/imagenet.h"
 #include "weights/keras_config.h"
 #include "weights/keras_legacy.h"
+#include "weights/probe.h"
 
 namespace limn {
 
@@ -59,7 +60,7 @@ static Model known_network(const ModelSource& source, const fs::path& path, cons
     return a->build();
 }
 
-LoadedModel load_model(const ModelSource& source) {
+static LoadedModel load(const ModelSource& source) {
     LoadedModel loaded;
     loaded.file = find_file(source.model);
     const Hdf5File file(loaded.file);
@@ -97,6 +98,12 @@ LoadedModel load_model(const ModelSource& source) {
         loaded.labels.assign(imagenet_labels().begin(), imagenet_labels().end());
     }
     return loaded;
+}
+
+LoadedModel load_model(const ModelSource& source) {
+    // Arrays stay in the file, so that loading twice costs milliseconds.
+    LIMN_CHECK(survives([&] { load(source); }, 300), "{}: is damaged: the HDF5 library crashes while it reads the file", source.model);
+    return load(source);
 }
 
 void save_weights(const fs::path& path, const Model& model) {
