@@ -12,6 +12,7 @@ const ConvPlan& Convolution::plan(const Backend& backend, const ConvShape& shape
             p.w == shape.w)
             return *p.plan;
     weights_.bias = bias;
+    if (plans_.size() >= 32) plans_.erase(plans_.begin());  // photos of many sizes: the oldest plan goes, packed weights stay
     plans_.push_back({&backend, direction, fused, bias.id(), shape.h, shape.w, backend.plan_conv2d(shape, weights_, direction, fused)});
     return *plans_.back().plan;
 }
