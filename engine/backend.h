@@ -97,6 +97,16 @@ public:
     // digits: on MobileNet it moved a ReLU across its kink and the gradient by 2.6e-4 of its largest value, against 1e-6.)
     virtual void affine(const Tensor& x, const Tensor& mean, const Tensor& scale, const Tensor& shift, Tensor& y) const = 0;
 
+    // ---- batch normalisation in training: statistics by channel over all other axes (variance: divided by their count).
+    // xhat = (x - mean) / sqrt(variance + epsilon); y = gamma * xhat + beta is `affine`. The gradient passes through the statistics,
+    // too:  dx = gamma / sqrt(variance + epsilon) * (dy - mean(dy) - xhat * mean(dy * xhat)),  dgamma = sum(dy * xhat),  dbeta = sum(dy)
+    virtual void moments(const Tensor& x, Tensor& mean, Tensor& variance) const = 0;
+    struct Normalised {
+        Tensor x, mean, variance, gamma;  // gamma may be empty: 1
+        double epsilon;
+    };
+    virtual void batch_norm_grad(const Normalised&, const Tensor& dy, Tensor& dx, Tensor& dgamma, Tensor& dbeta) const = 0;
+
     // ---- along axes
     virtual void reduce(Reduction, const Tensor& x, Tensor& y) const = 0;  // y has size 1 along the axes that are reduced
     virtual void softmax(const Tensor& x, Tensor& y) const = 0;            // over the last axis

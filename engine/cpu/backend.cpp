@@ -62,26 +62,45 @@ template <class Body> static void for_each_window(const Window& v, const Tensor&
     const reference::PoolShape s{x.shape()[0], x.shape()[1], x.shape()[2], x.shape()[3], y.shape()[1], y.shape()[2]};
     parallel_for(s.n * s.p, [&](Index block) {
         std::vector<const float*> pixels(std::size_t(v.r * v.s));
+        std::vector<std::int32_t> places(std::size_t(v.r * v.s));  // in the image
         const Index n = block / s.p, p = block % s.p;
         for (Index q = 0; q < s.q; q++) {
             const reference::Inside in = reference::inside(v, s, p, q);
             Index count = 0;
             for (Index h = in.h0; h < in.h1; h++)
-                for (Index w = in.w0; w < in.w1; w++) pixels[std::size_t(count++)] = x.data() + ((n * s.h + h) * s.w + w) * s.c;
-            body(pixels.data(), count, ((n * s.p + p) * s.q + q) * s.c);
+                for (Index w = in.w0; w < in.w1; w++) {
+                    pixels[std::size_t(count)] = x.data() + ((n * s.h + h) * s.w + w) * s.c;
+                    places[std::size_t(count++)] = std::int32_t(h * s.w + w);
+                }
+            body(pixels.data(), places.data(), count, ((n * s.p + p) * s.q + q) * s.c);
         }
     });
 }
 
 void CpuBackend::max_pool(const Window& window, const Tensor& x, Tensor& y, Argmax* argmax) const {
-    if (argmax) return ReferenceBackend::max_pool(window, x, y, argmax);
-    for_each_window(window, x, y, [&](const float* const* pixels, Index count, Index out) {
-        kernels_.maximum(pixels, count, x.shape()[3], y.data() + out);
+    const Index C = x.shape()[3];
+    if (argmax) argmax->resize(std::size_t(y.size()));
+    for_each_window(window, x, y, [&](const float* const* pixels, const std::int32_t* places, Index count, Index out) {
+        if (!argmax) return kernels_.maximum(pixels, count, C, y.data() + out);
+        std::int32_t* winner = argmax->data() + out;
+        kernels_.maximum_at(pixels, places, count, C, y.data() + out, winner);
+        for (Index c = 0; c < C; c++) winner[c] = std::int32_t(winner[c] * C + c);
+    });
+}
+
+void CpuBackend::max_pool_grad(const Argmax& argmax, const Tensor& dy, Tensor& dx) const {
+    const Index N = dy.shape()[0], out = dy.size() / N, in = dx.size() / N;
+    parallel_for(N, [&](Index n) {
+        const float* g = dy.data() + n * out;
+        const std::int32_t* winner = argmax.data() + n * out % Index(argmax.size());
+        float* to = dx.data() + n * in;
+        std::fill(to, to + in, 0.0f);
+        for (Index i = 0; i < out; i++) to[winner[i]] += g[i];
     });
 }
 
 void CpuBackend::average_pool(const Window& window, const Tensor& x, Tensor& y) const {
-    for_each_window(window, x, y, [&](const float* const* pixels, Index count, Index out) {
+    for_each_window(window, x, y, [&](const float* const* pixels, const std::int32_t*, Index count, Index out) {
         const std::vector<float> shares(std::size_t(count), 1 / float(count));
         kernels_.weighted_sum(pixels, shares.data(), count, x.shape()[3], y.data() + out);
     });
@@ -128,19 +147,6 @@ void CpuBackend::affine(const Tensor& x, const Tensor& mean, const Tensor& scale
     const float *m = mean.empty() ? zeros.data() : mean.data(), *b = shift.empty() ? zeros.data() : shift.data();
     parallel_ranges(x.size() / C, rows, [&](Index begin, Index end) {
         for (Index i = begin; i < end; i++) kernels_.affine(x.data() + i * C, m, scale.data(), b, C, y.data() + i * C);
-    });
-}
-
-void CpuBackend::reduce(Reduction op, const Tensor& x, Tensor& y) const {
-    // The sum over the pixels of an image, as global pooling and Grad-CAM's weights need it.
-    const Shape &in = x.shape(), &out = y.shape();
-    if (op == Reduction::maximum || in.rank() != 4 || !(out == Shape{in[0], 1, 1, in[3]})) return ReferenceBackend::reduce(op, x, y);
-    const Index pixels = in[1] * in[2], C = in[3];
-    parallel_for(in[0], [&](Index n) {
-        std::vector<double> sum(std::size_t(C), 0.0);
-        for (Index i = 0; i < pixels; i++)
-            for (Index c = 0; c < C; c++) sum[std::size_t(c)] += double(x.data()[(n * pixels + i) * C + c]);
-        for (Index c = 0; c < C; c++) y.data()[n * C + c] = float(sum[std::size_t(c)] / (op == Reduction::mean ? double(pixels) : 1));
     });
 }
 

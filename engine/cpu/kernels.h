@@ -23,6 +23,14 @@ struct TileJob {
     int rows, columns;  // how many of the tile are real
 };
 
+// out[m][j] += sum over runs and i < length of a[run][i*a_step + m] * b[run][i*b_step + j]: what a kernel's gradient sums
+struct OuterJob {
+    const float *const *a, *const *b;  // [runs]: where each run of pixels starts
+    Index runs, length, a_step, b_step;
+    float* out;
+    Index out_step, rows, columns;
+};
+
 struct Kernels {
     const char* isa;
     int tile_rows, tile_columns;
@@ -34,6 +42,7 @@ struct Kernels {
     void (*dense_rows)(const float* x, Index x_step, Index n, const float* w, Index depth, Index k, float* y);
     // y[n*y_step] = sum_k x[n][k] * w[k] for up to 8 rows n
     void (*dots)(const float* x, Index x_step, Index n, const float* w, Index k, float* y, Index y_step);
+    void (*outer)(const OuterJob&);
     void (*relu)(const float* x, Index size, float* y);
     void (*relu_grad)(const float* y, const float* dy, Index size, float* dx);
     void (*add)(const float* a, const float* b, Index size, float* y);
@@ -41,8 +50,18 @@ struct Kernels {
     void (*multiply)(const float* a, const float* b, Index size, float* y);
     void (*scale)(const float* x, float factor, Index size, float* y);
     void (*affine)(const float* x, const float* mean, const float* scale, const float* shift, Index size, float* y);
-    void (*maximum)(const float* const* x, Index count, Index size, float* y);                             // of `count` rows; a NaN wins
+    void (*maximum)(const float* const* x, Index count, Index size, float* y);  // of `count` rows; a NaN wins
+    // the same, and which row won (the first of equals), as ids[row]
+    void (*maximum_at)(const float* const* x, const std::int32_t* ids, Index count, Index size, float* y, std::int32_t* winner);
     void (*weighted_sum)(const float* const* x, const float* factors, Index count, Index size, float* y);  // of `count` rows
+    // sum[c] = sum over rows of x; of (x - mean)^2; of dy * (x - mean)
+    void (*sum_rows)(const float* x, Index rows, Index c, float* sum);
+    void (*sum_squares)(const float* x, const float* mean, Index rows, Index c, float* sum);
+    void (*sum_products)(const float* dy, const float* x, const float* mean, Index rows, Index c, float* sum);
+    // dx[c] = a[c] * dy[c] + b[c] * (x[c] - mean[c]) + shift[c]
+    void (*blend)(const float* dy, const float* x, const float* mean, const float* a, const float* b, const float* shift, Index c,
+                  float* dx);
+    void (*multiply_add)(const float* a, const float* b, Index size, float* y);  // y += a * b
 };
 
 namespace baseline {

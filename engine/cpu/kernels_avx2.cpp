@@ -16,8 +16,9 @@ constexpr int LANES = 8, ROWS = 6;
 
 #include "engine/cpu/loops.h"
 
-const Kernels kernels = {"avx2",    ROWS, COLUMNS,  tile,     depthwise, dense_rows, dots,    relu,
-                         relu_grad, add,  subtract, multiply, scale,     affine,     maximum, weighted_sum};
+const Kernels kernels = {"avx2",     ROWS,         COLUMNS,  tile,        depthwise,    dense_rows, dots,        outer,
+                         relu,       relu_grad,    add,      subtract,    multiply,     scale,      affine,      maximum,
+                         maximum_at, weighted_sum, sum_rows, sum_squares, sum_products, blend,      multiply_add};
 
 }  // namespace limn::cpu::avx2
 

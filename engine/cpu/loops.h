@@ -39,3 +39,40 @@ inline void weighted_sum(const float* const* x, const float* factors, Index coun
         for (Index i = 0; i < size; i++) y[i] += factor * row[i];
     }
 }
+inline void maximum_at(const float* const* x, const std::int32_t* ids, Index count, Index size, float* __restrict y,
+                       std::int32_t* __restrict winner) {
+    const float* __restrict first = x[0];
+    for (Index i = 0; i < size; i++) y[i] = first[i], winner[i] = ids[0];
+    for (Index t = 1; t < count; t++) {
+        const float* __restrict row = x[t];
+        const std::int32_t id = ids[t];
+        for (Index i = 0; i < size; i++) {
+            const bool stays = row[i] <= y[i] || y[i] != y[i];
+            y[i] = stays ? y[i] : row[i];
+            winner[i] = stays ? winner[i] : id;
+        }
+    }
+}
+inline void sum_rows(const float* __restrict x, Index rows, Index c, float* __restrict sum) {
+    for (Index i = 0; i < c; i++) sum[i] = 0;
+    for (Index row = 0; row < rows; row++, x += c)
+        for (Index i = 0; i < c; i++) sum[i] += x[i];
+}
+inline void sum_squares(const float* __restrict x, const float* __restrict mean, Index rows, Index c, float* __restrict sum) {
+    for (Index i = 0; i < c; i++) sum[i] = 0;
+    for (Index row = 0; row < rows; row++, x += c)
+        for (Index i = 0; i < c; i++) sum[i] += (x[i] - mean[i]) * (x[i] - mean[i]);
+}
+inline void sum_products(const float* __restrict dy, const float* __restrict x, const float* __restrict mean, Index rows, Index c,
+                         float* __restrict sum) {
+    for (Index i = 0; i < c; i++) sum[i] = 0;
+    for (Index row = 0; row < rows; row++, x += c, dy += c)
+        for (Index i = 0; i < c; i++) sum[i] += dy[i] * (x[i] - mean[i]);
+}
+inline void blend(const float* __restrict dy, const float* __restrict x, const float* __restrict mean, const float* __restrict a,
+                  const float* __restrict b, const float* __restrict shift, Index c, float* __restrict dx) {
+    for (Index i = 0; i < c; i++) dx[i] = a[i] * dy[i] + b[i] * (x[i] - mean[i]) + shift[i];
+}
+inline void multiply_add(const float* __restrict a, const float* __restrict b, Index size, float* __restrict y) {
+    for (Index i = 0; i < size; i++) y[i] += a[i] * b[i];
+}

@@ -109,3 +109,50 @@ inline void dots(const float* x, Index x_step, Index n, const float* w, Index k,
         y[i * y_step] = sum;
     }
 }
+
+// R x V vectors of results stay in registers while all pixels of all runs pass by.
+template <int R, int V> inline void outer_tile(const OuterJob& job, Index m, Index j) {
+    float* out = job.out + m * job.out_step + j;
+    vec acc[R][V];
+#pragma GCC unroll 16
+    for (int i = 0; i < R; i++)
+        for (int v = 0; v < V; v++) acc[i][v] = load(out + i * job.out_step + v * LANES);
+    for (Index run = 0; run < job.runs; run++) {
+        const float *a = job.a[run] + m, *b = job.b[run] + j;
+        for (Index t = 0; t < job.length; t++, a += job.a_step, b += job.b_step) {
+            vec w[V];
+#pragma GCC unroll 2
+            for (int v = 0; v < V; v++) w[v] = load(b + v * LANES);
+#pragma GCC unroll 16
+            for (int i = 0; i < R; i++) {
+                const vec x = splat(a[i]);
+#pragma GCC unroll 2
+                for (int v = 0; v < V; v++) acc[i][v] += x * w[v];
+            }
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < R; i++)
+        for (int v = 0; v < V; v++) store(out + i * job.out_step + v * LANES, acc[i][v]);
+}
+
+// All rows of one column of tiles: the numbers of b that it reads stay in the first-level cache.
+template <int V> inline void outer_column(const OuterJob& job, Index j) {
+    Index m = 0;
+    for (; m + ROWS <= job.rows; m += ROWS) outer_tile<ROWS, V>(job, m, j);
+    for (; m + ROWS / 2 <= job.rows; m += ROWS / 2) outer_tile<ROWS / 2, V>(job, m, j);
+    for (; m < job.rows; m++) outer_tile<1, V>(job, m, j);
+}
+
+inline void outer(const OuterJob& job) {
+    Index j = 0;
+    for (; j + 2 * LANES <= job.columns; j += 2 * LANES) outer_column<2>(job, j);
+    for (; j + LANES <= job.columns; j += LANES) outer_column<1>(job, j);
+    for (; j < job.columns; j++)
+        for (Index m = 0; m < job.rows; m++) {
+            float sum = job.out[m * job.out_step + j];
+            for (Index run = 0; run < job.runs; run++)
+                for (Index t = 0; t < job.length; t++) sum += job.a[run][t * job.a_step + m] * job.b[run][t * job.b_step + j];
+            job.out[m * job.out_step + j] = sum;
+        }
+}

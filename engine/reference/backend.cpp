@@ -2,6 +2,7 @@
 
 #include "engine/reference/convolution.h"
 #include "engine/reference/elementwise.h"
+#include "engine/reference/normalization.h"
 #include "engine/reference/pooling.h"
 
 namespace limn {
@@ -127,6 +128,22 @@ void ReferenceBackend::affine(const Tensor& x, const Tensor& mean, const Tensor&
         for (Index i = 0; i < x.size(); i++)
             y.data<T>()[i] = (x.data<T>()[i] - (mean.empty() ? T(0) : mean.data<T>()[i % C])) * scale.data<T>()[i % C] +
                              (shift.empty() ? T(0) : shift.data<T>()[i % C]);
+    });
+}
+
+void ReferenceBackend::moments(const Tensor& x, Tensor& mean, Tensor& variance) const {
+    with_type(x.dtype(), [&](auto zero) {
+        using T = decltype(zero);
+        reference::moments<T>(x.size() / mean.size(), mean.size(), x.data<T>(), mean.data<T>(), variance.data<T>());
+    });
+}
+
+void ReferenceBackend::batch_norm_grad(const Normalised& n, const Tensor& dy, Tensor& dx, Tensor& dgamma, Tensor& dbeta) const {
+    with_type(dy.dtype(), [&](auto zero) {
+        using T = decltype(zero);
+        const Index C = n.mean.size();
+        reference::batch_norm_grad<T>(dy.size() / C, C, n.x.data<T>(), n.mean.data<T>(), n.variance.data<T>(), data_or_null<T>(n.gamma),
+                                      n.epsilon, dy.data<T>(), dx.data<T>(), dgamma.data<T>(), dbeta.data<T>());
     });
 }
 

@@ -21,6 +21,8 @@ public:
     void unary_grad(const UnaryFn&, ReluRule, const Tensor& x, const Tensor& y, const Tensor& dy, Tensor& dx) const override;
     void binary(Binary, const Tensor& a, const Tensor& b, Tensor& y) const override;
     void affine(const Tensor& x, const Tensor& mean, const Tensor& scale, const Tensor& shift, Tensor& y) const override;
+    void moments(const Tensor& x, Tensor& mean, Tensor& variance) const override;
+    void batch_norm_grad(const Normalised&, const Tensor& dy, Tensor& dx, Tensor& dgamma, Tensor& dbeta) const override;
     void reduce(Reduction, const Tensor& x, Tensor& y) const override;
     void softmax(const Tensor& x, Tensor& y) const override;
     void softmax_grad(const Tensor& y, const Tensor& dy, Tensor& dx) const override;
