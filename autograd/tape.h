@@ -30,6 +30,7 @@ struct Var {
 };
 
 class Walk;
+struct TrainingStep;
 
 class Tape {
 public:
@@ -39,6 +40,7 @@ public:
     explicit Tape(const Backend& backend) : backend_(backend) {}
     Tape(const Tape&) = delete;
     const Backend& backend() const { return backend_; }
+    TrainingStep* training = nullptr;  // autograd/training.h; null: the layers act as in use
 
     Var watch(const Var& value);  // recorded from here on
     void watch_parameter(const Tensor& weight) { watched_parameters_.insert(weight.id()); }

@@ -15,6 +15,9 @@ static int complain(std::string text) {
     return 2;
 }
 
+static std::string typed;
+const std::string& command_line() { return typed; }
+
 int run(const std::vector<std::string>& arguments) {
     CLI::App app{"limn opens a Keras CNN, runs it, and shows where it looked.", "limn"};
     app.set_version_flag("--version", "limn " LIMN_VERSION);
@@ -32,6 +35,9 @@ int run(const std::vector<std::string>& arguments) {
     add_run(app);
     add_init(app);
     add_fetch(app);
+    add_train(app);
+    typed = "limn";
+    for (const std::string& argument : arguments) typed += " " + argument;
     try {
         app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
     } catch (const CLI::Success& e) {  // --help, --version

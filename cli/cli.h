@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "view/image.h"
+#include "view/photo.h"
 #include "weights/model_file.h"
 #include "weights/preprocessing.h"
 
@@ -22,7 +22,7 @@ int run(const std::vector<std::string>& arguments);
 // ---- what subcommands that run a model share (options.cpp)
 struct Options {
     ModelSource source;
-    std::string device = "auto", preprocess = "auto", size, resize = "nearest", labels;
+    std::string device = "auto", preprocess = "auto", size, resize = "auto", labels;
     int threads = 0;
     bool json = false;
 };
@@ -34,8 +34,7 @@ struct Ready {
     LoadedModel loaded;
     const Backend* backend;
     PreprocessChoice preprocess;
-    Index height = 0, width = 0;  // photos are resized to this; 0: each keeps its own size
-    Index channels = 3;
+    PhotoInput input;  // how photos are made ready
     double load_ms = 0;
 };
 Ready prepare(const Options& options);
@@ -46,8 +45,10 @@ struct Photo {
     Image image;   // as it is
     Tensor input;  // as the model takes it: (1,h,w,c)
 };
-Photo load_photo(const std::string& path, const Ready& ready, const Options& options);
+Photo load_photo(const std::string& path, const Ready& ready);
 Tensor stack(const std::vector<Photo>& photos);  // (N,h,w,c)
+
+std::pair<Index, Index> parse_size(const std::string& text);  // "128x96"
 
 double milliseconds_since(std::int64_t start_ns);
 std::int64_t now_ns();
@@ -59,5 +60,9 @@ void add_inspect(CLI::App& app);
 void add_run(CLI::App& app);
 void add_init(CLI::App& app);
 void add_fetch(CLI::App& app);
+void add_train(CLI::App& app);
+
+// What the user typed, for records: "limn train photos --base vgg16-notop"
+const std::string& command_line();
 
 }  // namespace limn::cli

@@ -96,13 +96,13 @@ public:
 
     void run() {
         make_folder(o_.out);
-        const std::size_t batch = ready_.height ? 8 : 1;  // photos of their own sizes cannot share a tensor
+        const std::size_t batch = ready_.input.height ? 8 : 1;  // photos of their own sizes cannot share a tensor
         ProgressBar bar(o_.images.size() > 1 ? o_.images.size() : 0, "explaining", stderr);
         Json document{{"limn", LIMN_VERSION}, {"model", ready_.loaded.file.string()}, {"images", Json::array()}};
         for (std::size_t first = 0; first < o_.images.size(); first += batch) {
             std::vector<Photo> photos;
             for (std::size_t i = first; i < std::min(o_.images.size(), first + batch); i++)
-                photos.push_back(load_photo(o_.images[i], ready_, o_));
+                photos.push_back(load_photo(o_.images[i], ready_));
             const std::int64_t start = now_ns();
             const std::vector<Explained> results = explain(*ready_.backend, model_, stack(photos), request_, o_.top);
             const double ms = milliseconds_since(start) / double(photos.size());

@@ -27,7 +27,10 @@ void add_image_options(CLI::App& command, Options& o) {
     add_model_options(command, o);
     command.add_option("--preprocess", o.preprocess, "auto, caffe, tf, torch, unit or raw (see `limn inspect`)")->capture_default_str();
     command.add_option("--size", o.size, "HxW, or native for networks of any size (default: the model's, else 224x224)");
-    command.add_option("--resize", o.resize, "nearest (as Keras's load_img) or bilinear (as Pillow's)")->capture_default_str();
+    command
+        .add_option("--resize", o.resize,
+                    "nearest (as Keras's load_img), bilinear (as Pillow's) or auto: what the model's file says, else nearest")
+        ->capture_default_str();
     command.add_option("--labels", o.labels, "a file with one class name a line");
     command.add_flag("--json", o.json, "print one JSON document on stdout and nothing else there");
 }
@@ -47,7 +50,7 @@ static std::vector<std::string> read_labels(const std::string& path) {
     return lines;
 }
 
-static std::pair<Index, Index> parse_size(const std::string& text) {
+std::pair<Index, Index> parse_size(const std::string& text) {
     Index h = 0, w = 0;
     const char* end = text.data() + text.size();
     const auto first = std::from_chars(text.data(), end, h);
@@ -66,26 +69,34 @@ Ready prepare(const Options& o) {
     ready.loaded = load_model(o.source);
     const Model& model = ready.loaded.model;
     if (!o.labels.empty()) ready.loaded.labels = read_labels(o.labels);
-    ready.preprocess = o.preprocess == "auto" ? choose_preprocess(model) : PreprocessChoice{preprocess_named(o.preprocess), "asked for"};
+    const auto asked = [](const std::string& option, const std::string& stored) {
+        return option == "auto" || option.empty() ? stored : option;
+    };
+    ready.preprocess = o.preprocess != "auto"             ? PreprocessChoice{preprocess_named(o.preprocess), "asked for"}
+                       : !ready.loaded.preprocess.empty() ? PreprocessChoice{preprocess_named(ready.loaded.preprocess), "its file says so"}
+                                                          : choose_preprocess(model);
+    const std::string resize = asked(o.resize, ready.loaded.resize.empty() ? "nearest" : ready.loaded.resize);
+    LIMN_CHECK(resize == "nearest" || resize == "bilinear", "--resize {}: nearest and bilinear are known", resize);
 
     LIMN_CHECK(model.inputs.size() == 1, "model '{}' has {} inputs; photos go to models with one: give arrays to `limn run`", model.name,
                model.inputs.size());
     const Shape& input = model.node(model.inputs[0]).shape;
     LIMN_CHECK(input.rank() == 4 && (input[3] == 3 || input[3] == 1),
                "model '{}' takes {}, not photos with 1 or 3 channels: give arrays to `limn run`", model.name, input.str());
-    ready.channels = input[3];
-    ready.height = input[1], ready.width = input[2];
-    const bool fixed = ready.height > 0 && ready.width > 0;
-    if (o.size == "native") {
-        LIMN_CHECK(!fixed, "--size native: model '{}' takes only {}x{}", model.name, ready.height, ready.width);
-        ready.height = ready.width = 0;
-    } else if (!o.size.empty()) {
-        const auto [h, w] = parse_size(o.size);
-        LIMN_CHECK((input[1] < 0 || input[1] == h) && (input[2] < 0 || input[2] == w), "--size {}: model '{}' takes only {}x{}", o.size,
-                   model.name, ready.height, ready.width);
-        ready.height = h, ready.width = w;
+    PhotoInput& photo = ready.input;
+    photo = {ready.preprocess.mode, input[1], input[2], resize == "nearest" ? Resampling::nearest : Resampling::bilinear, int(input[3])};
+    const bool fixed = input[1] > 0 && input[2] > 0;
+    const std::string size = asked(o.size, fixed ? "" : ready.loaded.size);
+    if (size == "native") {
+        LIMN_CHECK(!fixed, "--size native: model '{}' takes only {}x{}", model.name, input[1], input[2]);
+        photo.height = photo.width = 0;
+    } else if (!size.empty()) {
+        const auto [h, w] = parse_size(size);
+        LIMN_CHECK((input[1] < 0 || input[1] == h) && (input[2] < 0 || input[2] == w), "--size {}: model '{}' takes only {}x{}", size,
+                   model.name, input[1], input[2]);
+        photo.height = h, photo.width = w;
     } else if (!fixed) {
-        ready.height = ready.width = 224;
+        photo.height = photo.width = 224;
     }
     ready.load_ms = milliseconds_since(start);
     return ready;
@@ -95,15 +106,10 @@ void print_notes(const Ready& ready) {
     for (const std::string& note : ready.loaded.notes) std::fprintf(stderr, "limn: note: %s\n", note.c_str());
 }
 
-Photo load_photo(const std::string& path, const Ready& ready, const Options& o) {
-    LIMN_CHECK(o.resize == "nearest" || o.resize == "bilinear", "--resize {}: nearest and bilinear are known", o.resize);
+Photo load_photo(const std::string& path, const Ready& ready) {
     Image image = read_image(path);
-    const Index h = ready.height ? ready.height : image.height, w = ready.width ? ready.width : image.width;
-    const bool fits = h == image.height && w == image.width;
-    Tensor pixels = to_tensor(fits ? image : resize(image, h, w, o.resize == "nearest" ? Resampling::nearest : Resampling::bilinear),
-                              int(ready.channels));
-    preprocess(ready.preprocess.mode, pixels);
-    return {path, std::move(image), pixels.reshaped({1, h, w, ready.channels})};
+    Tensor input = ready.input(image);
+    return {path, std::move(image), std::move(input)};
 }
 
 Tensor stack(const std::vector<Photo>& photos) {

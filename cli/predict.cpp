@@ -22,11 +22,11 @@ void predict(const PredictOptions& o) {
                   {"model", ready.loaded.file.string()},
                   {"preprocess", name_of(ready.preprocess.mode)},
                   {"images", Json::array()}};
-    const std::size_t batch = ready.height ? 8 : 1;
+    const std::size_t batch = ready.input.height ? 8 : 1;
     ProgressBar bar(o.images.size() > 8 ? o.images.size() : 0, "predicting", stderr);
     for (std::size_t first = 0; first < o.images.size(); first += batch) {
         std::vector<Photo> photos;
-        for (std::size_t i = first; i < std::min(o.images.size(), first + batch); i++) photos.push_back(load_photo(o.images[i], ready, o));
+        for (std::size_t i = first; i < std::min(o.images.size(), first + batch); i++) photos.push_back(load_photo(o.images[i], ready));
         const Request only_scores{{}, {}, "auto", Score::logit, ready.loaded.labels};
         const std::vector<Explained> results = explain(*ready.backend, ready.loaded.model, stack(photos), only_scores, o.top);
         for (std::size_t i = 0; i < photos.size(); i++) {

@@ -6,6 +6,8 @@
 #include <limits>
 #include <new>
 
+#include "engine/memory.h"
+
 namespace limn {
 
 Shape::Shape(std::initializer_list<Index> sizes) : Shape(std::span<const Index>(sizes.begin(), sizes.size())) {}
@@ -51,10 +53,9 @@ static std::size_t element_size(DType dtype) { return dtype == DType::f32 ? 4 : 
 Tensor::Tensor(Shape shape, DType dtype) : shape_(shape), dtype_(dtype) {
     const Index n = shape.size();
     LIMN_CHECK(n >= 0 && n <= std::numeric_limits<Index>::max() / 16, "a tensor of shape {} cannot exist", shape.str());
-    const std::size_t bytes = (static_cast<std::size_t>(n) * element_size(dtype) + 63) / 64 * 64;
-    void* p = std::aligned_alloc(64, std::max<std::size_t>(bytes, 64));
-    LIMN_CHECK(p, "out of memory: {} MB for a tensor of shape {}", bytes >> 20, shape.str());
-    data_ = std::shared_ptr<void>(p, std::free);
+    const std::size_t bytes = static_cast<std::size_t>(n) * element_size(dtype);
+    data_ = allocate(bytes);
+    LIMN_CHECK(data_, "out of memory: {} MB for a tensor of shape {}", bytes >> 20, shape.str());
 }
 
 Tensor Tensor::zeros(Shape shape, DType dtype) {

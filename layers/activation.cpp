@@ -25,11 +25,11 @@ namespace {
 // y = max(0,x) + alpha * min(0,x), alpha learned: one a channel, or one an element
 class PReLU : public Layer {
 public:
-    explicit PReLU(const Config& config) : Layer(config), config_(config) {}
+    explicit PReLU(const Config& config) : Layer(config) {}
     void build(const std::vector<Shape>& inputs) override {
         const int rank = inputs[0].rank();
         Shape alpha = inputs[0].with(0, 1);
-        for (Index axis : config_.integers("shared_axes", {})) alpha[config_.nhwc_axis(axis, rank)] = 1;
+        for (Index axis : keras_config.integers("shared_axes", {})) alpha[keras_config.nhwc_axis(axis, rank)] = 1;
         for (int i = 1; i < rank; i++)
             if (alpha[i] < 1) reject("an image size that is not fixed needs shared_axes");
         weights.push_back({"alpha", alpha.without(0), {}});
@@ -41,7 +41,6 @@ public:
     }
 
 private:
-    Config config_;
 };
 
 }  // namespace

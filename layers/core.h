@@ -23,8 +23,10 @@ LayerPtr make_prelu(const Config&);
 // merge.cpp
 LayerPtr make_merge(const Config&);  // Add, Subtract, Multiply, Average, Maximum, Minimum
 LayerPtr make_concatenate(const Config&);
+// dropout.cpp
+LayerPtr make_dropout(const Config&);  // Dropout, SpatialDropout2D
 // shape.cpp
-LayerPtr make_identity(const Config&);  // Dropout and others that do nothing outside training; InputLayer
+LayerPtr make_identity(const Config&);  // InputLayer, and noise of training that limn leaves out
 LayerPtr make_flatten(const Config&);
 LayerPtr make_reshape(const Config&);
 LayerPtr make_permute(const Config&);

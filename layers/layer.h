@@ -24,7 +24,8 @@ struct Weight {
 
 class Layer {
 public:
-    explicit Layer(const Config& config) : name(config.name), class_name(config.class_name) {}
+    explicit Layer(const Config& config)
+        : name(config.name), class_name(config.class_name), trainable(config.flag("trainable", true)), keras_config(config) {}
     virtual ~Layer() = default;
     Layer(const Layer&) = delete;
 
@@ -32,11 +33,14 @@ public:
     virtual void build(const std::vector<Shape>& inputs) { (void)inputs; }
     virtual Shape output_shape(const std::vector<Shape>& inputs) const = 0;
     virtual Var forward(Tape& tape, const std::vector<Var>& inputs) const = 0;
+    virtual bool random_in_training() const { return false; }  // its outputs differ each time
 
     const Tensor& weight(std::string_view weight_name) const;  // its value; empty if the layer has none of that name
     [[noreturn]] void reject(const std::string& what) const;   // Error: "layer 'x' (Class): what"
 
     std::string name, class_name;
+    bool trainable;               // false: training leaves its weights alone, and it acts as in use
+    Config keras_config;          // as the file had it
     std::vector<Weight> weights;  // trainable ones first, in Keras's order
     // An activation that cannot be fused into this layer: the model's builder makes it a node of its own, so that the
     // value before it (the logit) can be explained, too.

@@ -38,7 +38,7 @@ public:
 
 class Concatenate : public Layer {
 public:
-    explicit Concatenate(const Config& config) : Layer(config), config_(config) {}
+    explicit Concatenate(const Config& config) : Layer(config) {}
     Shape output_shape(const std::vector<Shape>& in) const override {
         const int axis = axis_of(in[0]);
         Shape out = in[0].with(axis, 0);
@@ -54,8 +54,7 @@ public:
     Var forward(Tape& tape, const std::vector<Var>& in) const override { return concatenate(tape, in, axis_of(in[0].shape())); }
 
 private:
-    int axis_of(const Shape& shape) const { return config_.nhwc_axis(config_.integer("axis", -1), shape.rank()); }
-    Config config_;
+    int axis_of(const Shape& shape) const { return keras_config.nhwc_axis(keras_config.integer("axis", -1), shape.rank()); }
 };
 
 }  // namespace

@@ -76,6 +76,86 @@ void Model::convert(DType dtype) {
         for (Weight& w : layer->weights) w.value = w.value.to(dtype);
 }
 
+static std::vector<bool> needed_by(const std::vector<Node>& nodes, const std::vector<int>& outputs) {
+    std::vector<bool> needed(nodes.size());
+    for (int i : outputs) needed[std::size_t(i)] = true;
+    for (std::size_t i = nodes.size(); i-- > 0;)
+        if (needed[i])
+            for (int in : nodes[i].inputs) needed[std::size_t(in)] = true;
+    return needed;
+}
+
+Model Model::up_to(int last) const {
+    const std::vector<bool> needed = needed_by(nodes_, {last});
+    Model part;
+    part.name = name;
+    std::vector<int> place(nodes_.size(), -1);
+    for (std::size_t i = 0; i < nodes_.size(); i++) {
+        if (!needed[i]) continue;
+        Node copy = nodes_[i];
+        for (int& in : copy.inputs) in = place[std::size_t(in)];
+        place[i] = int(part.nodes_.size());
+        if (copy.inputs.empty()) part.inputs.push_back(place[i]);
+        part.nodes_.push_back(std::move(copy));
+    }
+    part.outputs = {place[std::size_t(last)]};
+    return part;
+}
+
+Model Model::with_input_size(Index height, Index width) const {
+    Model fixed = *this;
+    for (Node& n : fixed.nodes_) {
+        if (n.inputs.empty()) {
+            n.shape[1] = height, n.shape[2] = width;
+            continue;
+        }
+        std::vector<Shape> shapes;
+        for (int in : n.inputs) shapes.push_back(fixed.node(in).shape);
+        n.shape = n.layer->output_shape(shapes);
+    }
+    return fixed;
+}
+
+Model Model::above(int first) const {
+    const std::vector<bool> needed = needed_by(nodes_, outputs);
+    Model part;
+    part.name = name;
+    part.add_input(node(first).name, node(first).shape);
+    std::vector<int> place(nodes_.size(), -1);
+    place[std::size_t(first)] = 0;
+    for (std::size_t i = std::size_t(first) + 1; i < nodes_.size(); i++) {
+        if (!needed[i]) continue;
+        Node copy = nodes_[i];
+        for (int& in : copy.inputs) {
+            LIMN_CHECK(place[std::size_t(in)] >= 0, "model '{}' cannot be cut at '{}': '{}' also reads '{}'", name, node(first).name,
+                       copy.name, node(in).name);
+            in = place[std::size_t(in)];
+        }
+        place[i] = int(part.nodes_.size());
+        part.nodes_.push_back(std::move(copy));
+    }
+    for (int i : outputs) part.outputs.push_back(place[std::size_t(i)]);
+    return part;
+}
+
+int Model::frozen_below() const {
+    const std::vector<bool> needed = needed_by(nodes_, outputs);
+    std::vector<std::size_t> last_reader(nodes_.size());
+    for (std::size_t i = 0; i < nodes_.size(); i++)
+        if (needed[i])
+            for (int in : nodes_[i].inputs) last_reader[std::size_t(in)] = i;
+    int found = inputs.at(0);
+    std::size_t open = 0;  // the furthest node that reads anything below i
+    for (std::size_t i = 0; i < nodes_.size(); i++) {
+        if (!needed[i]) continue;
+        const Layer& layer = *nodes_[i].layer;
+        if (layer.trainable && (!layer.weights.empty() || layer.random_in_training())) break;
+        if (open <= i && inputs.size() == 1) found = int(i);
+        open = std::max(open, last_reader[i]);
+    }
+    return found;
+}
+
 void Model::check_inputs(const std::vector<Tensor>& images) const {
     LIMN_CHECK(images.size() == inputs.size(), "model '{}' has {} inputs, {} were given", name, inputs.size(), images.size());
     for (std::size_t i = 0; i < images.size(); i++) {

@@ -39,6 +39,14 @@ public:
     Index parameters() const;
     void convert(DType dtype);  // all weights, e.g. to double for gradient checks
 
+    // The part that computes node `from` and what it needs; the part that starts where that one ends. Weights are shared.
+    Model up_to(int node) const;
+    Model with_input_size(Index height, Index width) const;  // where the input's size was open
+    Model above(int node) const;                             // an Error if anything above reads something else below
+    // The last node below which training changes nothing and nothing is random, and that everything above reads alone:
+    // its values can be computed once and kept. The input itself if there is none.
+    int frozen_below() const;
+
     // Runs. The result has one Var a node: those in `watch` (recorded from there upward), in `keep` and the outputs are
     // filled, all others are empty again. images: one tensor an input, the batch first.
     std::vector<Var> forward(Tape& tape, const std::vector<Tensor>& images, std::span<const int> watch = {},

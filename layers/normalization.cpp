@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "autograd/ops.h"
+#include "autograd/training.h"
 #include "layers/core.h"
 
 namespace limn {
@@ -18,16 +19,16 @@ Var affine(Tape& tape, const Var& x, const Tensor& mean, const Tensor& scale, co
     });
 }
 
-// As in use, not in training: with the moving averages,
-// y = (x - mean) * gamma / sqrt(variance + epsilon) + beta  for each channel.
+// y = (x - mean) * gamma / sqrt(variance + epsilon) + beta  for each channel (Ioffe & Szegedy 2015): in use with the moving
+// averages, in training with the batch's own statistics, which the averages follow.
 class BatchNormalization : public Layer {
 public:
     explicit BatchNormalization(const Config& config)
-        : Layer(config), config_(config), epsilon_(config.number("epsilon", 1e-3)), with_gamma_(config.flag("scale", true)),
-          with_beta_(config.flag("center", true)) {}
+        : Layer(config), epsilon_(config.number("epsilon", 1e-3)), momentum_(config.number("momentum", 0.99)),
+          with_gamma_(config.flag("scale", true)), with_beta_(config.flag("center", true)) {}
     void build(const std::vector<Shape>& inputs) override {
-        const Index axis = config_.integers("axis", {-1}).at(0);
-        if (config_.nhwc_axis(axis, inputs[0].rank()) != inputs[0].rank() - 1)
+        const Index axis = keras_config.integers("axis", {-1}).at(0);
+        if (keras_config.nhwc_axis(axis, inputs[0].rank()) != inputs[0].rank() - 1)
             reject(fmt::format("only the axis of the channels can be normalised, not axis {}", axis));
         const Index c = inputs[0][-1];
         if (c < 1) reject("the number of channels is not known");
@@ -38,19 +39,46 @@ public:
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
-        const Tensor &gamma = weight("gamma"), &beta = weight("beta"), &mean = weight("moving_mean"), &variance = weight("moving_variance");
-        Tensor scale(mean.shape(), mean.dtype());
-        with_type(mean.dtype(), [&](auto zero) {
-            using T = decltype(zero);
-            for (Index c = 0; c < mean.size(); c++)
-                scale.data<T>()[c] = T((gamma.empty() ? 1 : gamma.at_flat(c)) / std::sqrt(variance.at_flat(c) + epsilon_));
-        });
-        return affine(tape, in[0], mean, scale, beta);
+        const Tensor &mean = weight("moving_mean"), &variance = weight("moving_variance");
+        if (tape.training && trainable) return in_training(tape, in[0], mean, variance);
+        return affine(tape, in[0], mean, scale_of(variance), weight("beta"));
     }
 
 private:
-    Config config_;
-    double epsilon_;
+    // gamma / sqrt(variance + epsilon)
+    Tensor scale_of(const Tensor& variance) const {
+        const Tensor& gamma = weight("gamma");
+        Tensor scale(variance.shape(), variance.dtype());
+        with_type(variance.dtype(), [&](auto zero) {
+            using T = decltype(zero);
+            for (Index c = 0; c < variance.size(); c++)
+                scale.data<T>()[c] = T((gamma.empty() ? 1 : gamma.at_flat(c)) / std::sqrt(variance.at_flat(c) + epsilon_));
+        });
+        return scale;
+    }
+
+    Var in_training(Tape& tape, const Var& x, const Tensor& moving_mean, const Tensor& moving_variance) const {
+        const Tensor &gamma = weight("gamma"), &beta = weight("beta");
+        Backend::Normalised saved{x.value, Tensor(moving_mean.shape(), x.value.dtype()), Tensor(moving_mean.shape(), x.value.dtype()),
+                                  gamma, epsilon_};
+        tape.backend().moments(x.value, saved.mean, saved.variance);
+        tape.training->moving_averages.push_back({moving_mean, saved.mean, momentum_});
+        tape.training->moving_averages.push_back({moving_variance, saved.variance, momentum_});
+        Tensor y(x.shape(), x.value.dtype());
+        tape.backend().affine(x.value, saved.mean, scale_of(saved.variance), beta, y);
+
+        // dx, dgamma, dbeta: engine/backend.h, batch_norm_grad
+        return tape.record("batch_norm", {x, tape.parameter(gamma), tape.parameter(beta)}, y, [saved](const Tensor& dy, Walk& walk) {
+            LIMN_CHECK(walk.targets() == 1, "batch statistics are differentiated for one target at a time");
+            Tensor dx(dy.shape(), dy.dtype()), dgamma(saved.mean.shape(), dy.dtype()), dbeta(saved.mean.shape(), dy.dtype());
+            walk.backend.batch_norm_grad(saved, dy, dx, dgamma, dbeta);
+            if (walk.wants(0)) walk.give(0, dx);
+            if (walk.wants(1)) walk.give(1, dgamma);
+            if (walk.wants(2)) walk.give(2, dbeta);
+        });
+    }
+
+    double epsilon_, momentum_;
     bool with_gamma_, with_beta_;
 };
 
@@ -59,7 +87,7 @@ private:
 class LayerNormalization : public Layer {
 public:
     explicit LayerNormalization(const Config& config)
-        : Layer(config), config_(config), epsilon_(config.number("epsilon", 1e-3)), with_gamma_(config.flag("scale", true)),
+        : Layer(config), epsilon_(config.number("epsilon", 1e-3)), with_gamma_(config.flag("scale", true)),
           with_beta_(config.flag("center", true)) {
         if (config.flag("rms_scaling", false)) reject("rms_scaling is not known");
     }
@@ -68,8 +96,8 @@ public:
         Shape affine = inputs[0];
         for (int i = 0; i < rank; i++) affine[i] = 1;
         std::vector<Index> sizes;
-        for (Index axis : config_.integers("axis", {-1})) {
-            axes_.push_back(config_.nhwc_axis(axis, rank));
+        for (Index axis : keras_config.integers("axis", {-1})) {
+            axes_.push_back(keras_config.nhwc_axis(axis, rank));
             affine[axes_.back()] = inputs[0][axes_.back()];
             sizes.push_back(affine[axes_.back()]);
             if (sizes.back() < 1) reject("the size of a normalised axis is not known");
@@ -84,13 +112,12 @@ public:
         const Var centred = subtract(tape, in[0], mean(tape, in[0], axes_));
         const Var variance = mean(tape, multiply(tape, centred, centred), axes_);
         Var y = divide(tape, centred, sqrt(tape, shift(tape, variance, epsilon_)));
-        if (with_gamma_) y = multiply(tape, y, weight("gamma").reshaped(affine_));
-        if (with_beta_) y = add(tape, y, weight("beta").reshaped(affine_));
+        if (with_gamma_) y = multiply(tape, y, tape.parameter(weight("gamma").reshaped(affine_)));
+        if (with_beta_) y = add(tape, y, tape.parameter(weight("beta").reshaped(affine_)));
         return y;
     }
 
 private:
-    Config config_;
     double epsilon_;
     bool with_gamma_, with_beta_;
     std::vector<int> axes_;

@@ -43,9 +43,9 @@ static const std::map<std::string, Maker>& makers() {
         {"ZeroPadding2D", make_zero_padding2d},
         {"Cropping2D", make_cropping2d},
         {"UpSampling2D", make_up_sampling2d},
-        // these do something in training only
-        {"Dropout", make_identity},
-        {"SpatialDropout2D", make_identity},
+        {"Dropout", make_dropout},
+        {"SpatialDropout2D", make_dropout},
+        // these do something in training only, and limn leaves it out
         {"GaussianDropout", make_identity},
         {"GaussianNoise", make_identity},
         {"AlphaDropout", make_identity},

@@ -28,7 +28,7 @@ static std::int64_t now_ns() { return std::chrono::steady_clock::now().time_sinc
 ProgressBar::ProgressBar(std::uint64_t total, std::string label, std::FILE* stream)
     : total_(isatty(fileno(stream)) ? total : 0), label_(std::move(label)), stream_(stream), start_ns_(now_ns()) {}
 
-void ProgressBar::update(std::uint64_t done) {
+void ProgressBar::update(std::uint64_t done, const std::string& note) {
     const std::int64_t now = now_ns();
     if (!total_ || now - drawn_ns_ < 100'000'000) return;
     drawn_ns_ = now;
@@ -40,6 +40,7 @@ void ProgressBar::update(std::uint64_t done) {
     fmt::print(stream_, "\r{} [{:#<{}}{:.<{}}] {}/{}  {:.1f}/s", label_, "", filled, "", bar_width - filled, done, total_,
                seconds > 0 ? double(done) / seconds : 0);
     if (done > 0) fmt::print(stream_, "  {}:{:02} left", left / 60, left % 60);
+    if (!note.empty()) fmt::print(stream_, "  {}", note);
     fmt::print(stream_, "\x1b[K");
     std::fflush(stream_);
 }

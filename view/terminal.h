@@ -20,7 +20,7 @@ public:
     ~ProgressBar() { finish(); }
     ProgressBar(const ProgressBar&) = delete;
     ProgressBar& operator=(const ProgressBar&) = delete;
-    void update(std::uint64_t done);
+    void update(std::uint64_t done, const std::string& note = "");  // note: shown behind the time left
     void finish();  // clears the line
 
 private:

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -517,17 +518,29 @@ void Hdf5Writer::group(const std::string& path) {
     }
 }
 
-void Hdf5Writer::dataset(const std::string& path, const Tensor& values) {
+// IEEE half precision, as h5py writes NumPy's float16: 1 bit sign, 5 exponent, 10 mantissa
+static Handle<H5Tclose> float16_type() {
+    Handle<H5Tclose> type(H5Tcopy(H5T_IEEE_F32LE));
+    H5Tset_fields(type, 15, 10, 5, 0, 10);
+    H5Tset_size(type, 2);
+    H5Tset_ebias(type, 15);
+    return type;
+}
+
+void Hdf5Writer::dataset(const std::string& path, const Tensor& values, bool as_float16) {
     const Quiet quiet;
     const std::string what = fmt::format("the array '{}'", shown(path));
     LIMN_CHECK(!values.empty() && values.dtype() == DType::f32, "{}: {} should be float32 numbers", path_.string(), what);
+    for (float x : values.values())
+        LIMN_CHECK(!as_float16 || !std::isfinite(x) || std::abs(x) <= 65504.0f, "{}: {} holds {}, too large for float16", path_.string(), what, x);
+    const Handle<H5Tclose> half = float16_type();
     const std::size_t slash = path.rfind('/');
     group(slash == std::string::npos ? "/" : path.substr(0, slash));
     const std::vector<hsize_t> sizes(values.shape().begin(), values.shape().end());
     const Handle<H5Sclose> space(sizes.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(int(sizes.size()), sizes.data(), nullptr));
     const Handle<H5Pclose> creation = timeless(H5P_DATASET_CREATE);
     check(space.valid() && creation.valid(), what);
-    Handle<H5Dclose> d(H5Dcreate2(file(), path.c_str(), H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT));
+    Handle<H5Dclose> d(H5Dcreate2(file(), path.c_str(), as_float16 ? hid_t(half) : H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT));
     check(d.valid(), what);
     check(H5Dwrite(d, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0, what);
     check(d.close_now(), what);                            // small arrays reach the disk only here

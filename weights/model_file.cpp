@@ -92,6 +92,10 @@ static LoadedModel load(const ModelSource& source) {
     load_legacy_weights(file, group, loaded.model, loaded.notes);
 
     const Shape& output = loaded.model.node(loaded.model.outputs.at(0)).shape;
+    const std::pair<const char*, std::string*> attributes[] = {
+        {"preprocess", &loaded.preprocess}, {"size", &loaded.size}, {"resize", &loaded.resize}};
+    for (const auto& [name, value] : attributes)
+        if (file.has_attribute("/", name)) *value = file.text("/", name);
     if (file.has_attribute("/", "labels")) {
         loaded.labels = file.texts("/", "labels");
     } else if (output.rank() == 2 && output[1] == 1000) {

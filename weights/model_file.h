@@ -21,6 +21,7 @@ struct LoadedModel {
     std::string keras_version;        // that wrote the file; "1" if it does not say
     std::vector<std::string> notes;   // what was inferred, a sentence each
     std::vector<std::string> labels;  // class names the file carries, or ImageNet's where it has 1000 classes; else empty
+    std::string preprocess, size, resize;  // how photos should be prepared, where the file says so (weights/keras_writer.h)
 };
 
 // Opens the file, rebuilds the network (from its config, the given one, or recognised by its layers) and reads the

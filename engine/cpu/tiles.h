@@ -136,12 +136,19 @@ template <int R, int V> inline void outer_tile(const OuterJob& job, Index m, Ind
         for (int v = 0; v < V; v++) store(out + i * job.out_step + v * LANES, acc[i][v]);
 }
 
-// All rows of one column of tiles: the numbers of b that it reads stay in the first-level cache.
+// A tile of r rows, r <= ROWS.
+template <int V, int R = ROWS> inline void outer_rows(const OuterJob& job, Index r, Index m, Index j) {
+    if (r == R) return outer_tile<R, V>(job, m, j);
+    if constexpr (R > 1) outer_rows<V, R - 1>(job, r, m, j);
+}
+
+// All rows of one column of tiles, cut as evenly as can be; the numbers of b that it reads stay in the first-level cache.
 template <int V> inline void outer_column(const OuterJob& job, Index j) {
-    Index m = 0;
-    for (; m + ROWS <= job.rows; m += ROWS) outer_tile<ROWS, V>(job, m, j);
-    for (; m + ROWS / 2 <= job.rows; m += ROWS / 2) outer_tile<ROWS / 2, V>(job, m, j);
-    for (; m < job.rows; m++) outer_tile<1, V>(job, m, j);
+    const Index tiles = (job.rows + ROWS - 1) / ROWS;
+    for (Index t = 0; t < tiles; t++) {
+        const Index m = job.rows * t / tiles;
+        outer_rows<V>(job, job.rows * (t + 1) / tiles - m, m, j);
+    }
 }
 
 inline void outer(const OuterJob& job) {

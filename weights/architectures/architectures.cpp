@@ -17,6 +17,7 @@ std::span<const Architecture> architectures() {
         {"vgg19-notop", [] { return build_vgg(19, false); }, "the convolutions of VGG19, any size"},
         {"squeezenet", [] { return build_squeezenet(true); }, "SqueezeNet 1.1, 227x227, 1000 classes"},
         {"squeezenet-notop", [] { return build_squeezenet(false); }, "the convolutions of SqueezeNet 1.1, any size"},
+        {"paws", [] { return build_paws(); }, "a small VGG that tells cats from dogs, any size"},
     };
     return table;
 }

@@ -25,6 +25,8 @@ const Architecture* recognise_architecture(const std::vector<std::string>& layer
 Model build_vgg(int depth, bool top);
 // squeezenet.cpp (Iandola et al. 2016, version 1.1, as github.com/rcmalli/keras-squeezenet builds it)
 Model build_squeezenet(bool top);
+// paws.cpp: limn's own, for cats and dogs
+Model build_paws();
 
 // Sets every weight: kernels He-normal (He et al. 2015: standard deviation sqrt(2 / inputs of one output)), biases small
 // and seeded, too, so that a test would notice if they were lost.

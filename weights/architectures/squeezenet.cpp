@@ -41,7 +41,7 @@ Model build_squeezenet(bool top) {
     fire(8, 64, 256);
     fire(9, 64, 256);
     if (top) {
-        x = model.add("drop9", make_identity({"Dropout", "drop9", {}}), {x});
+        x = model.add("drop9", make_dropout({"Dropout", "drop9", {{"rate", 0.5}}}), {x});
         x = convolution("conv10", 1000, 1, 1, "valid", x);
         x = model.add("global_average_pooling2d_1",
                       make_global_average_pooling2d({"GlobalAveragePooling2D", "global_average_pooling2d_1", {}}), {x});

@@ -1,0 +1,17 @@
+// Where tensors' numbers live. Large blocks that are given back are kept for the next tensor of the same size: the next
+// step of a training, or the next photo, needs exactly the same ones, and fresh memory costs a page fault for every 4 KB
+// (measured: a third of the time of a training step).
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+namespace limn {
+
+// At least `bytes`, aligned to 64; null if there is no memory.
+std::shared_ptr<void> allocate(std::size_t bytes);
+
+// Gives all kept blocks back to the system.
+void release_kept_memory();
+
+}  // namespace limn

@@ -1,0 +1,160 @@
+#include "train/dataset.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "autograd/training.h"
+#include "engine/file.h"
+#include "engine/threads.h"
+
+namespace limn {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+bool hidden(const fs::path& path) {
+    const std::string name = path.filename().string();
+    return name.empty() || name[0] == '.' || name == "Thumbs.db" || name == "desktop.ini";
+}
+
+std::vector<fs::path> entries(const fs::path& folder) {
+    std::error_code error;
+    std::vector<fs::path> list;
+    for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+        if (!hidden(it->path())) list.push_back(it->path());
+    LIMN_CHECK(!error, "{}: cannot be read: {}", folder.string(), error.message());
+    std::sort(list.begin(), list.end());
+    return list;
+}
+
+std::vector<fs::path> class_folders(const fs::path& folder) {
+    std::vector<fs::path> list;
+    for (const fs::path& entry : entries(folder))
+        if (fs::is_directory(entry)) list.push_back(entry);
+    return list;
+}
+
+// All files below a class folder, in order.
+void collect(const fs::path& folder, int label, std::vector<Sample>& samples, int depth = 0) {
+    for (const fs::path& entry : entries(folder)) {
+        if (fs::is_directory(entry) && depth < 16)
+            collect(entry, label, samples, depth + 1);
+        else
+            samples.push_back({entry, label, {}});
+    }
+}
+
+std::uint64_t hash(std::span<const std::byte> bytes, std::uint64_t start = 0xcbf29ce484222325) {  // FNV-1a
+    for (std::byte b : bytes) start = (start ^ std::to_integer<std::uint64_t>(b)) * 0x100000001b3;
+    return start;
+}
+
+struct Looked {
+    std::uint64_t content = 0;
+    std::string problem;
+};
+
+// Decodes every photo; those that cannot be used say why.
+std::vector<Looked> look_at(std::vector<Sample>& samples, std::uint64_t memory) {
+    std::vector<Looked> looked(samples.size());
+    std::vector<Image> photos(samples.size());
+    parallel_for(Index(samples.size()), [&](Index i) {
+        const auto at = std::size_t(i);
+        try {
+            const auto bytes = read_file(samples[at].path, std::size_t(1) << 30);
+            looked[at].content = hash(bytes);
+            photos[at] = decode_image(bytes, samples[at].path.string());
+        } catch (const Error& e) {
+            looked[at].problem = e.what();
+        }
+    });
+    // the same photos stay, however many threads there are
+    std::uint64_t used = 0;
+    for (std::size_t i = 0; i < samples.size(); i++)
+        if ((used += photos[i].rgb.size()) <= memory) samples[i].photo = std::move(photos[i]);
+    return looked;
+}
+
+fs::path validation_folder(const fs::path& folder, const fs::path& given) {
+    if (!given.empty()) return given;
+    for (const char* name : {"val", "valid", "validation", "test"})
+        if (fs::is_directory(folder / "train") && fs::is_directory(folder / name)) return folder / name;
+    return {};
+}
+
+}  // namespace
+
+Dataset open_dataset(const fs::path& folder, const DatasetOptions& options) {
+    LIMN_CHECK(fs::is_directory(folder), "{}: is not a folder; a folder with one folder of photos a class was expected", folder.string());
+    const fs::path validation = validation_folder(folder, options.validation),
+                   training = fs::is_directory(folder / "train") && !validation.empty() ? folder / "train" : folder;
+
+    Dataset data;
+    std::vector<Sample> samples;
+    for (const fs::path& entry : class_folders(training)) {
+        if (!validation.empty() && fs::equivalent(entry, validation)) continue;
+        data.labels.push_back(entry.filename().string());
+        collect(entry, int(data.labels.size()) - 1, samples);
+    }
+    LIMN_CHECK(data.labels.size() >= 2, "{}: at least two class folders with photos are needed, there {} (such as {}/cat and {}/dog)",
+               training.string(), data.labels.empty() ? "is none" : "is one", training.string(), training.string());
+    const std::size_t training_count = samples.size();
+    if (!validation.empty())
+        for (const fs::path& entry : class_folders(validation)) {
+            const auto it = std::find(data.labels.begin(), data.labels.end(), entry.filename().string());
+            LIMN_CHECK(it != data.labels.end(), "{}: there is no such class in {}", entry.string(), training.string());
+            collect(entry, int(it - data.labels.begin()), samples);
+        }
+
+    std::vector<Looked> looked = look_at(samples, options.memory);
+    // The same photo in two classes is mislabelled at least once; in training and validation it would be learnt by heart.
+    std::map<std::uint64_t, std::vector<std::size_t>> same;
+    for (std::size_t i = 0; i < samples.size(); i++)
+        if (looked[i].problem.empty()) same[looked[i].content].push_back(i);
+    for (const auto& [content, copies] : same) {
+        const Sample& first = samples[copies[0]];
+        for (std::size_t copy : copies) {
+            const auto other =
+                std::find_if(copies.begin(), copies.end(), [&](std::size_t i) { return samples[i].label != samples[copy].label; });
+            if (other != copies.end())
+                looked[copy].problem = fmt::format("{}: is mislabelled or ambiguous: the same photo is {}", samples[copy].path.string(),
+                                                   samples[*other].path.string());
+            else if (copy >= training_count && copies[0] < training_count)
+                looked[copy].problem =
+                    fmt::format("{}: is among the training photos, too: {}", samples[copy].path.string(), first.path.string());
+        }
+    }
+
+    std::vector<std::vector<std::size_t>> by_label(data.labels.size());
+    for (std::size_t i = 0; i < samples.size(); i++) {
+        if (!looked[i].problem.empty()) {
+            data.problems.push_back(looked[i].problem);
+            continue;
+        }
+        const std::string id = samples[i].path.lexically_relative(folder).string() + ":" + std::to_string(samples[i].label);
+        data.fingerprint = hash(std::as_bytes(std::span(id)), data.fingerprint ^ looked[i].content);
+        if (i >= training_count)
+            data.validation.push_back(std::move(samples[i]));
+        else
+            by_label[std::size_t(samples[i].label)].push_back(i);
+    }
+    Random random(options.seed, "split");
+    for (std::size_t label = 0; label < by_label.size(); label++) {
+        std::vector<std::size_t>& own = by_label[label];
+        LIMN_CHECK(!own.empty(), "{}: holds no photo that can be used", (training / data.labels[label]).string());
+        std::size_t held_out = 0;
+        if (validation.empty()) {
+            for (std::size_t i = own.size() - 1; i > 0; i--) std::swap(own[i], own[std::size_t(random.below(Index(i) + 1))]);
+            held_out = std::size_t(std::llround(double(own.size()) * options.validation_share));
+            LIMN_CHECK(held_out < own.size(), "{}: too few photos to keep some for validation", (training / data.labels[label]).string());
+        }
+        std::sort(own.begin(), own.begin() + std::ptrdiff_t(held_out)), std::sort(own.begin() + std::ptrdiff_t(held_out), own.end());
+        for (std::size_t i = 0; i < own.size(); i++) (i < held_out ? data.validation : data.train).push_back(std::move(samples[own[i]]));
+    }
+    LIMN_CHECK(!data.validation.empty(), "{}: no photos are left for validation", folder.string());
+    return data;
+}
+
+}  // namespace limn

@@ -1,0 +1,75 @@
+// Writing protobuf by hand: a message is a list of fields, a field is a tag (number and kind) and a value. The two logs need
+// some ten shapes of message; the whole encoder is shorter than setting up the library.
+//
+//     Message event;
+//     event.real(1, seconds).integer(2, step).text(3, "brain.Event:2");
+//
+// The format: https://protobuf.dev/programming-guides/encoding
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace limn {
+
+// Little-endian, whatever the machine.
+template <class Unsigned> std::string fixed(Unsigned value) {
+    std::string bytes;
+    for (std::size_t i = 0; i < sizeof(Unsigned); i++) bytes += char((value >> 8 * i) & 255);
+    return bytes;
+}
+inline std::string fixed32(std::uint32_t value) { return fixed(value); }
+inline std::string fixed64(std::uint64_t value) { return fixed(value); }
+
+// Seven bits a byte, the lowest first; the top bit says that more follow.
+inline std::string varint(std::uint64_t value) {
+    std::string bytes;
+    for (; value > 127; value >>= 7) bytes += char((value & 127) | 128);
+    return bytes + char(value);
+}
+
+// Bytes that are not UTF-8 become U+FFFD: readers give up at a text that is not valid, and names of files can be anything.
+inline std::string valid_utf8(std::string_view text) {
+    constexpr std::uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};  // by length: a longer form of a small number is not valid
+    std::string valid;
+    while (!text.empty()) {
+        const auto lead = static_cast<unsigned char>(text[0]);
+        const int ones = std::countl_one(lead);
+        const std::size_t length = ones == 0 ? 1 : std::size_t(ones);
+        std::uint32_t code = ones == 0 ? lead : lead & (0x7fu >> ones);
+        bool good = ones != 1 && ones <= 4 && length <= text.size();
+        for (std::size_t i = 1; good && i < length; i++) {
+            const auto next = static_cast<unsigned char>(text[i]);
+            good = next >> 6 == 2;
+            code = code << 6 | (next & 63);
+        }
+        good = good && code >= smallest[length] && code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff);
+        valid += good ? text.substr(0, length) : "\xef\xbf\xbd";
+        text.remove_prefix(good ? length : 1);
+    }
+    return valid;
+}
+
+class Message {
+public:
+    Message& integer(int field, std::int64_t value) { return add(field, 0, varint(static_cast<std::uint64_t>(value))); }
+    Message& real(int field, double value) { return add(field, 1, fixed64(std::bit_cast<std::uint64_t>(value))); }
+    Message& bytes(int field, std::string_view value) { return add(field, 2, varint(value.size())).append(value); }
+    Message& text(int field, std::string_view value) { return bytes(field, valid_utf8(value)); }
+    Message& message(int field, const Message& value) { return bytes(field, value.encoded_); }
+    const std::string& encoded() const { return encoded_; }
+
+private:
+    Message& add(int field, int kind, std::string_view value) {
+        return append(varint(static_cast<std::uint64_t>(field) << 3 | static_cast<std::uint64_t>(kind))).append(value);
+    }
+    Message& append(std::string_view value) {
+        encoded_ += value;
+        return *this;
+    }
+    std::string encoded_;
+};
+
+}  // namespace limn

@@ -1,0 +1,60 @@
+#include "train/step.h"
+
+#include "train/loss.h"
+
+namespace limn {
+
+std::vector<Weight*> trainable_weights(const Model& model) {
+    std::vector<Weight*> list;
+    for (Layer* layer : model.weighted_layers())
+        for (Weight& w : layer->weights)
+            if (layer->trainable && w.trainable) list.push_back(&w);
+    return list;
+}
+
+// Keras: moving = moving * momentum + batch * (1 - momentum)
+static void follow(const Model& model, const TrainingStep& training) {
+    for (const TrainingStep::MovingAverage& average : training.moving_averages)
+        for (Layer* layer : model.weighted_layers())
+            for (Weight& w : layer->weights) {
+                if (w.value.id() != average.moving.id()) continue;
+                Tensor next(w.value.shape(), w.value.dtype());
+                with_type(next.dtype(), [&](auto zero) {
+                    using T = decltype(zero);
+                    for (Index i = 0; i < next.size(); i++)
+                        next.data<T>()[i] =
+                            T(average.moving.data<T>()[i] * T(average.momentum) + average.batch.data<T>()[i] * T(1 - average.momentum));
+                });
+                w.value = next;
+            }
+}
+
+StepResult compute_gradients(const Backend& backend, Model& model, const Head& head, const Tensor& x, const Tensor& targets,
+                             std::uint64_t seed) {
+    Tape tape(backend);
+    TrainingStep training{seed, {}};
+    tape.training = &training;
+    const std::vector<Weight*> weights = trainable_weights(model);
+    for (const Weight* w : weights) tape.watch_parameter(w->value);
+
+    const int keep[] = {head.logits};
+    const std::vector<Var> values = model.forward(tape, {x}, {}, keep);
+    const Var& logits = values[std::size_t(head.logits)];
+    const Var loss = loss_of(head, tape, logits, targets);
+
+    std::vector<Var> parameters;
+    for (const Weight* w : weights) parameters.push_back(tape.parameter(w->value));
+    StepResult result{loss.value.at_flat(0), logits.value, tape.gradients(loss, Tensor::full({1}, 1, x.dtype()), parameters)};
+    for (std::size_t i = 0; i < weights.size(); i++) result.gradients[i] = result.gradients[i].reshaped(weights[i]->shape);
+    follow(model, training);
+    return result;
+}
+
+StepResult train_step(const Backend& backend, Model& model, const Head& head, Optimizer& optimizer, double learning_rate, const Tensor& x,
+                      const Tensor& targets, std::uint64_t seed) {
+    StepResult result = compute_gradients(backend, model, head, x, targets, seed);
+    optimizer.step(learning_rate, trainable_weights(model), result.gradients);
+    return result;
+}
+
+}  // namespace limn
