@@ -21,7 +21,8 @@ namespace {
 
 struct TrainOptions {
     std::string folder, validation, base, base_layer, head = "gap", unfreeze, architecture, model, out = "limn-train";
-    std::string size, resize = "bilinear", preprocess = "auto", augment = "auto", device = "auto", bad_photos = "skip";
+    std::string size, validation_size, store = "float32", resize = "bilinear", preprocess = "auto", augment = "auto", device = "auto",
+                                       bad_photos = "skip";
     std::string teacher;
     std::vector<std::string> log{"tensorboard"};
     double dropout = 0, teacher_weight = 0.5, validation_share = 0.2, learning_rate = 0, warmup = -1;
@@ -169,12 +170,21 @@ void train(TrainOptions o) {
         if (!teacher.size.empty()) std::tie(input.height, input.width) = parse_size(teacher.size);
         s.teacher = Teacher{&teacher.model, input, o.teacher_weight};
     }
+    s.validation_input = network.input;
+    if (!o.validation_size.empty()) {
+        std::tie(s.validation_input.height, s.validation_input.width) = parse_size(o.validation_size);
+        const Shape& fixed = network.model.node(network.model.inputs[0]).shape;
+        LIMN_CHECK(fixed[1] < 0 || (fixed[1] == s.validation_input.height && fixed[2] == s.validation_input.width),
+                   "--val-size {}: the network takes only {}x{}", o.validation_size, fixed[1], fixed[2]);
+    }
+    LIMN_CHECK(o.store == "float32" || o.store == "float16", "--store {}: float32 and float16 are known", o.store);
+    s.precision = o.store == "float16" ? Precision::f16 : Precision::f32;
     s.signal = &caught_signal;
 
     make_folder(o.out);
     const std::time_t now = std::time(nullptr);
-    const PhotoInput& input = network.input;
-    const std::string size = fmt::format("{}x{}", input.height, input.width);
+    const PhotoInput& input = s.validation_input;
+    const auto size_of = [](const PhotoInput& p) { return fmt::format("{}x{}", p.height, p.width); };
     Run run{network.model.name, o.out, data.labels, {}, command_line(), s.epochs, 1, std::int64_t(now)};
     run.config = {{"data", o.folder},
                   {"training_photos", std::to_string(data.train.size())},
@@ -185,7 +195,8 @@ void train(TrainOptions o) {
                   {"unfreeze", o.unfreeze},
                   {"architecture", o.architecture},
                   {"model", o.model},
-                  {"size", size},
+                  {"size", size_of(network.input)},
+                  {"validation_size", size_of(input)},
                   {"preprocess", std::string(name_of(input.mode))},
                   {"resize", o.resize},
                   {"augmentation", o.augment},
@@ -208,10 +219,10 @@ void train(TrainOptions o) {
                   {"limn", LIMN_VERSION}};
     fmt::print("{} classes: {} training and {} validation photos\n{}: {} of {} weights are trained, photos of {}\n", data.labels.size(),
                data.train.size(), data.validation.size(), network.model.name, trainable_count(network.model), network.model.parameters(),
-               size);
+               size_of(network.input));
     std::fflush(stdout);
 
-    Trainer trainer(backend, network.model, data, s, {data.labels, std::string(name_of(input.mode)), size, o.resize}, run);
+    Trainer trainer(backend, network.model, data, s, {data.labels, std::string(name_of(input.mode)), size_of(input), o.resize}, run);
     trainer.add(
         std::make_unique<CamLogger>(backend, input, chosen_photos(data.validation, data.labels.size(), std::size_t(o.show)), o.show_every));
     trainer.add(std::make_unique<EpochLine>());
@@ -246,6 +257,9 @@ void add_train(CLI::App& app) {
     command->add_option("-m,--model", o->model, "go on training all of this trained network");
 
     command->add_option("--size", o->size, "HxW of the photos (default: the network's, else 224x224, from scratch 128x128)");
+    command->add_option("--val-size", o->validation_size,
+                        "HxW of validation photos, and of those the network will be used on (default: as --size; after training on crops "
+                        "a larger one is better)");
     command->add_option("--resize", o->resize, "bilinear or nearest")->capture_default_str();
     command->add_option("--preprocess", o->preprocess, "auto, caffe, tf, torch, unit or raw")->capture_default_str();
     command->add_option("--augment", o->augment, "none, light, standard, strong; auto: none on a frozen base, else standard")
@@ -272,6 +286,7 @@ void add_train(CLI::App& app) {
     command->add_option("--seed", s.seed, "the same seed, the same run")->capture_default_str();
 
     command->add_option("--out", o->out, "folder for checkpoints, logs and the report")->capture_default_str();
+    command->add_option("--store", o->store, "numbers in the Keras files: float32 or float16")->capture_default_str();
     command->add_flag("--resume", s.resume, "go on where a stopped run of the same command was");
     command->add_option("--log", o->log, "html, tensorboard, wandb, png, or none")->delimiter(',')->capture_default_str();
     command->add_option("--show", o->show, "validation photos to show each epoch")->capture_default_str();

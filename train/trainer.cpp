@@ -160,6 +160,7 @@ Evaluation Trainer::evaluate() const {
         }
     } else {
         LoaderSettings plain = settings_.loader;
+        plain.input = settings_.validation_input;
         plain.augmentation = {};
         Loader loader(samples, plain, 0);
         Batch batch;
@@ -197,10 +198,10 @@ void Trainer::attempt(const std::function<void()>& save) {
 // The Keras files; the model holds what belongs into last.h5.
 void Trainer::save_models(bool at_end) {
     if (!at_end && seconds_since(saved_) < 10) return;
-    save_model(run_.folder / "last.h5", model_, notes_);
+    save_model(run_.folder / "last.h5", model_, notes_, settings_.precision);
     std::vector<Tensor> own;
     for (std::size_t i = 0; Weight * w : trained_weights(model_)) own.push_back(std::exchange(w->value, state_.best[i++]));
-    save_model(run_.folder / "best.h5", model_, notes_);
+    save_model(run_.folder / "best.h5", model_, notes_, settings_.precision);
     for (std::size_t i = 0; Weight * w : trained_weights(model_)) w->value = own[i++];
     saved_ = std::chrono::steady_clock::now();
 }
@@ -231,11 +232,13 @@ Outcome Trainer::train() {
     const int cut = model_.frozen_below();
     keeps_features_ = cut != model_.inputs[0] && !settings_.loader.augmentation.changes() && !settings_.teacher;
     if (keeps_features_) {
-        const auto features = [&](const std::vector<Sample>& samples, const char* label) {
-            return compute_features(backend_, model_, cut, samples, settings_.loader, settings_.feature_memory, run_.folder, label);
+        const auto features = [&](const std::vector<Sample>& samples, const PhotoInput& input, const char* label) {
+            LoaderSettings plain = settings_.loader;
+            plain.input = input;
+            return compute_features(backend_, model_, cut, samples, plain, settings_.feature_memory, run_.folder, label);
         };
-        train_features_ = features(data_.train, "features of the training photos");
-        validation_features_ = features(data_.validation, "features of the validation photos");
+        train_features_ = features(data_.train, settings_.loader.input, "features of the training photos");
+        validation_features_ = features(data_.validation, settings_.validation_input, "features of the validation photos");
         upper_ = model_.above(cut);
         upper_head_ = find_head(upper_);
     }
@@ -277,7 +280,7 @@ Outcome Trainer::train() {
         outcome.exit_code = 128 + *settings_.signal;
     } else {
         for (std::size_t i = 0; Weight * w : trained_weights(model_)) w->value = state_.best.at(i++);
-        add_mistakes(outcome, evaluate(), data_.validation, data_.labels, backend_, model_, settings_.loader.input, 24);
+        add_mistakes(outcome, evaluate(), data_.validation, data_.labels, backend_, model_, settings_.validation_input, 24);
     }
     tell([&](Callback& callback) { callback.on_train_end(outcome); });
     LIMN_CHECK(unsaved_.empty(), "the end of the training is not saved: {}", unsaved_);

@@ -35,6 +35,10 @@ struct TrainSettings {
     OptimizerSettings optimizer;
     Schedule schedule;
     LoaderSettings loader;  // photos, augmentation, batch size, threads
+    // How validation photos are prepared, and so the photos of whoever uses the network. Crops enlarge what they show, so a
+    // network that was trained on crops sees whole photos best at a larger size (Touvron et al. 2019).
+    PhotoInput validation_input;
+    Precision precision = Precision::f32;  // of the numbers in best.h5 and last.h5
     double label_smoothing = 0;
     double averaging = 0;  // above 0: validate and keep running averages of the weights, which follow by 1 - averaging a step
     int patience = 0;      // stop after so many epochs without a better validation accuracy; 0: never
