@@ -7,7 +7,7 @@ usage: bench/training.py --data DIR [--photos N] [--threads T] [--rounds R] [--p
        is the same), 224x224: an epoch that computes the base's features, and one on features that are kept. With --paws (a Keras
        file or the JSON of its configuration): an epoch of that network from scratch. Batch 32, Adam, no augmentation, photos decoded.
 """
-import argparse, csv, json, os, pathlib, re, shutil, statistics, subprocess, sys, tempfile, time
+import argparse, csv, json, logging, os, pathlib, re, shutil, statistics, subprocess, sys, tempfile, time
 
 # ---- limn's command lines: {limn} {data} {weights} {paws} {size} {threads} {out} are filled in -----------------------------
 
@@ -58,20 +58,23 @@ from PIL import Image
 tf.config.threading.set_intra_op_parallelism_threads(a.threads)
 tf.config.threading.set_inter_op_parallelism_threads(1)
 keras.utils.set_random_seed(1)
+logging.getLogger("absl").setLevel(logging.ERROR)          # that .h5 is a legacy format
 
 def choose_photos():
     folder = pathlib.Path(a.data, "train")
     classes = sorted(d for d in folder.iterdir() if d.is_dir())
     if len(classes) != 2:
         sys.exit(f"{folder}: {len(classes)} class folders; this compares a head of one sigmoid")
-    each = max(1, a.photos // 2)
-    chosen = []
+    chosen, spare = [], []                                 # spare: one more of each class, for limn to validate on
     for label, d in enumerate(classes):
-        files = sorted(f for f in d.iterdir() if f.suffix.lower() in (".jpg", ".jpeg", ".png"))[:each]
-        chosen += [(f, label) for f in files]
-    return [chosen[i] for i in np.random.default_rng(1).permutation(len(chosen))]
+        files = sorted(f for f in d.iterdir() if f.suffix.lower() in (".jpg", ".jpeg", ".png"))[:max(1, a.photos // 2) + 1]
+        if len(files) < 2:
+            sys.exit(f"{d}: too few photos")
+        chosen += [(f, label) for f in files[:-1]]
+        spare.append((files[-1], label))
+    return [chosen[i] for i in np.random.default_rng(1).permutation(len(chosen))], spare
 
-photos = choose_photos()
+photos, validation_photos = choose_photos()
 labels = np.array([label for _, label in photos], "float32")[:, None]
 
 def decoded(height, width):
@@ -86,7 +89,8 @@ def seconds(work):
     return time.perf_counter() - start
 
 def head_model(channels):
-    model = keras.Sequential([keras.Input((7, 7, channels)), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, activation="sigmoid")])
+    model = keras.Sequential([keras.Input((7, 7, channels)), keras.layers.GlobalAveragePooling2D(),
+                              keras.layers.Dense(1, activation="sigmoid")])
     model.compile(keras.optimizers.Adam(1e-3), "binary_crossentropy", metrics=["accuracy"])
     return model
 
@@ -161,14 +165,12 @@ class KerasPaws:
 # ---- limn ------------------------------------------------------------------------------------------------------------------
 
 def limn_folder(folder):
-    """The same photos as links, and one of each class to validate on: limn validates after each epoch, outside the photos/s."""
-    seen = set()
-    for f, label in photos:
-        for part in ["train"] + ([] if label in seen else ["val"]):
+    """The same photos, as links. limn validates after each epoch, outside its photos/s."""
+    for part, some in ("train", photos), ("val", validation_photos):
+        for f, _ in some:
             target = pathlib.Path(folder, part, f.parent.name)
             target.mkdir(parents=True, exist_ok=True)
             (target / f.name).symlink_to(f.resolve())
-        seen.add(label)
 
 def limn_train(command, **fields):
     with tempfile.TemporaryDirectory() as out:
@@ -184,8 +186,11 @@ def limn_head(folder, weights):
     rate, total = limn_train(LIMN_HEAD, data=folder, weights=weights)
     # What the whole command takes beyond its epochs is the base (with reading the photos and saving: limn's loss, not its gain).
     epochs = LIMN_HEAD.split()[LIMN_HEAD.split().index("--epochs") + 1]
-    n = len(photos)
+    n = len(photos)                                        # (an epoch of limn leaves out a last batch that is not full: of no weight here)
     return {"head, with the base": n / (total - (int(epochs) - 1) * n / rate), "head, features kept": rate}
+
+def limn_paws(folder, paws, size):
+    return {"paws from scratch": limn_train(LIMN_PAWS, data=folder, paws=paws, size=size)[0]}
 
 # ---- rounds in turns -------------------------------------------------------------------------------------------------------
 
@@ -208,7 +213,7 @@ with tempfile.TemporaryDirectory() as folder:
         if not a.only_keras:
             paws = os.path.join(folder, "paws.json")
             pathlib.Path(paws).write_text(config)
-            sides.append(("limn", lambda: {"paws from scratch": limn_train(LIMN_PAWS, data=data, paws=paws, size="{}x{}".format(*size))[0]}))
+            sides.append(("limn", lambda: limn_paws(data, paws, "{}x{}".format(*size))))
         sides.append(("keras", KerasPaws(config, size).round))
     rates = {}
     for r in range(a.rounds):

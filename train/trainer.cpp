@@ -139,7 +139,7 @@ Trainer::EpochResult Trainer::train_epoch(int epoch) {
         if (settings_.averaging > 0) follow_average();
         const Index n = Index(batch.labels.size());
         loss += step.loss * double(n), seen += n, correct += count_correct(head_, step.logits, batch.labels);
-        LIMN_CHECK(std::isfinite(loss), "the loss is no number any more in epoch {}: try a smaller --learning-rate ({} now)", epoch,
+        LIMN_CHECK(std::isfinite(loss), "the loss is no number any more in epoch {}: try a smaller --lr ({} now)", epoch,
                    settings_.schedule.learning_rate);
         bar.update(std::uint64_t(seen), fmt::format("loss {:.4f}  accuracy {:.4f}", loss / double(seen), double(correct) / double(seen)));
     }
@@ -188,7 +188,6 @@ void Trainer::validate_average(const std::function<void()>& body) {
 void Trainer::attempt(const std::function<void()>& save) {
     try {
         save();
-        unsaved_.clear();
     } catch (const Error& e) {
         unsaved_ = e.what();
         std::fprintf(stderr, "limn: warning: epoch %d is not saved: %s\n", state_.epoch, e.what());
@@ -249,6 +248,7 @@ Outcome Trainer::train() {
         const auto start = std::chrono::steady_clock::now();
         const EpochResult result = train_epoch(number);
         if (interrupted()) break;
+        unsaved_.clear();
         validate_average([&] {
             const Evaluation validation = evaluate();
             state_.epoch = number;

@@ -5,8 +5,9 @@ usage: training_goldens.py [FILE]            (default: tests/goldens/training.h5
 The committed file was made by Keras 3.15.1 on TensorFlow 2.21.0. The same seeds give the same file.
 
 A group a case. Attributes: model_config, keras_version, loss, label_smoothing, and the optimizer's settings. Datasets: the
-batches x0 x1 x2 (NHWC, float16 to save room) with targets y0 y1 y2; `loss` of each batch before its step; all weights at the beginning, initial/LAYER/
-WEIGHT, and after each step, step1/... step2/... step3/...; gradient1/..., the first step's gradients of what is trained.
+batches x0 x1 x2 (NHWC, float16 to save room) with targets y0 y1 y2; `loss` of each batch before its step; all weights at the
+beginning, initial/LAYER/WEIGHT, and after each step, step1/... step2/... step3/...; gradient1/..., the first step's gradients
+of what is trained.
 Without dropout: its random numbers are Keras's own.
 """
 import ctypes, json, os, sys
