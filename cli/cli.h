@@ -21,7 +21,7 @@ int run(const std::vector<std::string>& arguments);
 
 // ---- what subcommands that run a model share (options.cpp)
 struct Options {
-    ModelSource source;
+    ModelSource source{"paws", "", ""};
     std::string device = "auto", preprocess = "auto", size, resize = "auto", labels;
     int threads = 0;
     bool json = false;

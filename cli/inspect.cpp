@@ -6,12 +6,15 @@
 #include "cam/explain.h"
 #include "cli/cli.h"
 #include "engine/threads.h"
+#include "weights/keras_writer.h"
 
 namespace limn::cli {
 
 namespace {
 
-struct InspectOptions : Options {};
+struct InspectOptions : Options {
+    bool keras_config = false;
+};
 
 Index parameters_of(const Layer& layer) {
     Index sum = 0;
@@ -37,7 +40,11 @@ void inspect(const InspectOptions& o) {
     set_thread_count(o.threads);
     const LoadedModel loaded = load_model(o.source);
     const Model& model = loaded.model;
-    const PreprocessChoice choice = choose_preprocess(model);
+    if (o.keras_config) {
+        fmt::print("{}\n", keras_config_of(model));
+        return;
+    }
+    const PreprocessChoice choice = preprocess_of(loaded);
     const std::vector<std::string> broken = broken_weights(model);
 
     std::string cam_note;
@@ -99,9 +106,13 @@ void inspect(const InspectOptions& o) {
     }
     fmt::print("\nparameters: {}\npreprocessing: {} ({})\n", model.parameters(), name_of(choice.mode), choice.reason);
     fmt::print("CAM: {}\n", cam_head ? fmt::format("applies at '{}'", model.node(cam_head->layer).name) : "does not apply: " + cam_note);
-    if (!loaded.labels.empty())
-        fmt::print("class names: {} ({}, {}, ...)\n", loaded.labels.size(), loaded.labels[0],
-                   loaded.labels[std::min<std::size_t>(1, loaded.labels.size() - 1)]);
+    if (!loaded.size.empty()) fmt::print("photos: {}, {}\n", loaded.size, loaded.resize);
+    if (!loaded.labels.empty()) {
+        const std::size_t shown = std::min<std::size_t>(3, loaded.labels.size());
+        fmt::print("class names: {} ({}{})\n", loaded.labels.size(),
+                   fmt::join(loaded.labels.begin(), loaded.labels.begin() + std::ptrdiff_t(shown), ", "),
+                   shown < loaded.labels.size() ? ", ..." : "");
+    }
     for (const std::string& note : loaded.notes) fmt::print("note: {}\n", note);
     for (const std::string& line : broken) fmt::print("broken: {}\n", line);
 }
@@ -111,9 +122,10 @@ void inspect(const InspectOptions& o) {
 void add_inspect(CLI::App& app) {
     CLI::App* command = app.add_subcommand("inspect", "The layers of a model, their shapes, and which methods apply where");
     auto o = std::make_shared<InspectOptions>();
-    command->add_option("model", o->source.model, "a Keras file or a name")->required();
+    command->add_option("model", o->source.model, "a Keras file or a name")->capture_default_str();
     add_model_options(*command, *o);
     command->add_flag("--json", o->json, "print one JSON document");
+    command->add_flag("--keras-config", o->keras_config, "print the model_config that Keras builds the network from");
     command->footer("Example:\n  limn inspect my_model.h5");
     command->callback([o] { inspect(*o); });
 }

@@ -23,7 +23,10 @@ void add_model_options(CLI::App& command, Options& o) {
 }
 
 void add_image_options(CLI::App& command, Options& o) {
-    command.add_option("-m,--model", o.source.model, "a Keras file (.h5, .hdf5) or a name (vgg16, after `limn fetch vgg16`)")->required();
+    command
+        .add_option("-m,--model", o.source.model,
+                    "a Keras file (.h5, .hdf5) or a name: paws comes with limn, vgg16 after `limn fetch vgg16`")
+        ->capture_default_str();
     add_model_options(command, o);
     command.add_option("--preprocess", o.preprocess, "auto, caffe, tf, torch, unit or raw (see `limn inspect`)")->capture_default_str();
     command.add_option("--size", o.size, "HxW, or native for networks of any size (default: the model's, else 224x224)");
@@ -72,9 +75,7 @@ Ready prepare(const Options& o) {
     const auto asked = [](const std::string& option, const std::string& stored) {
         return option == "auto" || option.empty() ? stored : option;
     };
-    ready.preprocess = o.preprocess != "auto"             ? PreprocessChoice{preprocess_named(o.preprocess), "asked for"}
-                       : !ready.loaded.preprocess.empty() ? PreprocessChoice{preprocess_named(ready.loaded.preprocess), "its file says so"}
-                                                          : choose_preprocess(model);
+    ready.preprocess = o.preprocess == "auto" ? preprocess_of(ready.loaded) : PreprocessChoice{preprocess_named(o.preprocess), "asked for"};
     const std::string resize = asked(o.resize, ready.loaded.resize.empty() ? "nearest" : ready.loaded.resize);
     LIMN_CHECK(resize == "nearest" || resize == "bilinear", "--resize {}: nearest and bilinear are known", resize);
 

@@ -7,10 +7,13 @@
 #include "engine/file.h"
 #include "engine/threads.h"
 #include "train/cam_logger.h"
+#include "train/history.h"
 #include "train/initialise.h"
+#include "train/picture_folder.h"
 #include "train/step.h"
 #include "train/tensorboard.h"
 #include "train/trainer.h"
+#include "train/training_report.h"
 #include "train/wandb.h"
 #include "weights/architectures/architectures.h"
 #include "weights/keras_config.h"
@@ -24,7 +27,7 @@ struct TrainOptions {
     std::string size, validation_size, store = "float32", resize = "bilinear", preprocess = "auto", augment = "auto", device = "auto",
                                        bad_photos = "skip";
     std::string teacher;
-    std::vector<std::string> log{"tensorboard"};
+    std::vector<std::string> log{"html"};
     double dropout = 0, teacher_weight = 0.5, validation_share = 0.2, learning_rate = 0, warmup = -1;
     Index batch = 32;
     int epochs = 0, threads = 0, workers = 1, show = 8, show_every = 1;
@@ -126,8 +129,13 @@ std::string text_of(double value) { return fmt::format("{}", value); }
 // What writes the run down.
 void add_logs(Trainer& trainer, const TrainOptions& o) {
     const std::filesystem::path out = o.out;
+    trainer.add(std::make_unique<History>(out / "history.csv"));
     for (const std::string& kind : o.log) {
-        if (kind == "tensorboard")
+        if (kind == "html")
+            trainer.add(std::make_unique<TrainingReport>(out / "report.html"));
+        else if (kind == "png")
+            trainer.add(std::make_unique<PictureFolder>(out / "pictures"));
+        else if (kind == "tensorboard")
             trainer.add(std::make_unique<TensorBoard>(out / "tensorboard"));
         else if (kind == "wandb")
             trainer.add(std::make_unique<WandbOffline>(out, "limn"));
@@ -166,7 +174,7 @@ void train(TrainOptions o) {
     if (!o.teacher.empty()) {
         teacher = load_model({o.teacher, "", ""});
         PhotoInput input = network.input;
-        input.mode = teacher.preprocess.empty() ? choose_preprocess(teacher.model).mode : preprocess_named(teacher.preprocess);
+        input.mode = preprocess_of(teacher).mode;
         if (!teacher.size.empty()) std::tie(input.height, input.width) = parse_size(teacher.size);
         s.teacher = Teacher{&teacher.model, input, o.teacher_weight};
     }

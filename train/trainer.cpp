@@ -7,6 +7,7 @@
 
 #include "train/cam_logger.h"
 #include "train/loss.h"
+#include "train/protobuf.h"
 #include "train/step.h"
 #include "view/terminal.h"
 
@@ -41,6 +42,10 @@ void append(Answers& all, Index first, const Head& head, const std::vector<Var>&
 Trainer::Trainer(const Backend& backend, Model& model, const Dataset& data, const TrainSettings& settings, const ModelNotes& notes, Run run)
     : backend_(backend), model_(model), data_(data), settings_(settings), notes_(notes), run_(std::move(run)), head_(find_head(model)),
       optimizer_(settings.optimizer) {
+    // names of files and folders can be any bytes; logs, pages and checkpoints hold texts
+    run_.name = valid_utf8(run_.name), run_.command = valid_utf8(run_.command);
+    for (std::string& label : run_.labels) label = valid_utf8(label);
+    for (auto& [key, value] : run_.config) value = valid_utf8(value);
     settings_.schedule.check();
     settings_.loader.seed = settings_.seed;
     const Index classes = Index(data.labels.size());
@@ -176,7 +181,7 @@ Evaluation Trainer::evaluate() const {
 }
 
 // Runs the body with the averaged weights in the model, if they are wanted.
-void Trainer::validate_average(const std::function<void()>& body) {
+void Trainer::with_average(const std::function<void()>& body) {
     std::vector<Tensor> own;
     if (settings_.averaging > 0)
         for (std::size_t i = 0; Weight * w : trained_weights(model_)) own.push_back(std::exchange(w->value, state_.averaged[i++].clone()));
@@ -195,8 +200,7 @@ void Trainer::attempt(const std::function<void()>& save) {
 }
 
 // The Keras files; the model holds what belongs into last.h5.
-void Trainer::save_models(bool at_end) {
-    if (!at_end && seconds_since(saved_) < 10) return;
+void Trainer::save_models() {
     save_model(run_.folder / "last.h5", model_, notes_, settings_.precision);
     std::vector<Tensor> own;
     for (std::size_t i = 0; Weight * w : trained_weights(model_)) own.push_back(std::exchange(w->value, state_.best[i++]));
@@ -249,7 +253,7 @@ Outcome Trainer::train() {
         const EpochResult result = train_epoch(number);
         if (interrupted()) break;
         unsaved_.clear();
-        validate_average([&] {
+        with_average([&] {
             const Evaluation validation = evaluate();
             state_.epoch = number;
             if (validation.accuracy > state_.best_accuracy ||
@@ -269,11 +273,12 @@ Outcome Trainer::train() {
                          {"seconds", seconds_since(start)}},
                         {}};
             tell([&](Callback& callback) { callback.on_epoch_end(epoch); });
-            stop = epoch.stop || (settings_.patience > 0 && number - state_.best_epoch >= settings_.patience) || number == settings_.epochs;
-            attempt([&] { save_models(stop); });
+            stop = epoch.stop || (settings_.patience > 0 && number - state_.best_epoch >= settings_.patience);
+            if (seconds_since(saved_) > 10) attempt([&] { save_models(); });
         });
         attempt([&] { save_checkpoint(checkpoint, state_, model_, optimizer_); });
     }
+    if (!interrupted()) with_average([&] { attempt([&] { save_models(); }); });
 
     Outcome outcome{state_.best_epoch, {{"best_val_accuracy", state_.best_accuracy}, {"best_val_loss", state_.best_loss}}, {}, {}, 0};
     if (interrupted()) {

@@ -71,9 +71,9 @@ private:
     EpochResult train_epoch(int epoch);
     void add_teacher(const Tensor& images, Tensor& targets) const;
     void follow_average();
-    void validate_average(const std::function<void()>& body);
+    void with_average(const std::function<void()>& body);
     void attempt(const std::function<void()>& save);
-    void save_models(bool at_end);
+    void save_models();
     void tell(const std::function<void(Callback&)>& what);
     bool interrupted() const { return settings_.signal && *settings_.signal; }
 

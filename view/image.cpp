@@ -131,18 +131,33 @@ Image decode_image(const std::vector<std::byte>& file, const std::string& name) 
 
 Image read_image(const std::filesystem::path& path) { return decode_image(read_file(path, largest_file), path.string()); }
 
-std::vector<std::byte> encode_png(const Image& image) {
+namespace {
+
+void append(void* to, void* data, int size) {
+    auto& out = *static_cast<std::vector<std::byte>*>(to);
+    const auto* begin = static_cast<const std::byte*>(data);
+    out.insert(out.end(), begin, begin + size);
+}
+
+// encode(bytes, width, height, pixels) by stb; 0 if it fails
+template <class Encode> std::vector<std::byte> encoded(const Image& image, Encode encode) {
     std::vector<std::byte> bytes;
-    const auto append = [](void* to, void* data, int size) {
-        auto& out = *static_cast<std::vector<std::byte>*>(to);
-        const auto* begin = static_cast<const std::byte*>(data);
-        out.insert(out.end(), begin, begin + size);
-    };
     LIMN_CHECK(image.height >= 1 && image.width >= 1 && Index(image.rgb.size()) == image.height * image.width * 3,
                "a picture of {}x{} pixels holds {} bytes, not 3 a pixel", image.width, image.height, image.rgb.size());
-    const int ok = stbi_write_png_to_func(append, &bytes, int(image.width), int(image.height), 3, image.rgb.data(), int(image.width * 3));
+    const int ok = encode(&bytes, int(image.width), int(image.height), image.rgb.data());
     LIMN_CHECK(ok && !bytes.empty(), "a picture of {}x{} pixels cannot be encoded", image.width, image.height);
     return bytes;
+}
+
+}  // namespace
+
+std::vector<std::byte> encode_png(const Image& image) {
+    return encoded(image, [](void* to, int w, int h, const void* rgb) { return stbi_write_png_to_func(append, to, w, h, 3, rgb, w * 3); });
+}
+
+std::vector<std::byte> encode_jpeg(const Image& image, int quality) {
+    return encoded(image,
+                   [&](void* to, int w, int h, const void* rgb) { return stbi_write_jpg_to_func(append, to, w, h, 3, rgb, quality); });
 }
 
 void write_png(const std::filesystem::path& path, const Image& image) { write_file(path, encode_png(image)); }

@@ -28,6 +28,7 @@ Image read_image(const std::filesystem::path& path);
 Image decode_image(const std::vector<std::byte>& bytes, const std::string& name);  // name: for the Error
 
 std::vector<std::byte> encode_png(const Image& image);
+std::vector<std::byte> encode_jpeg(const Image& image, int quality = 85);
 void write_png(const std::filesystem::path& path, const Image& image);
 
 // nearest: the pixel under the centre of the new one (Keras's load_img by default). bilinear: a triangle that widens when the

@@ -2,28 +2,13 @@
 
 #include <fmt/format.h>
 
+#include "view/html.h"
+
 namespace limn {
 
-static std::string escaped(const std::string& text) {
-    std::string out;
-    for (char c : text) out += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : c == '"' ? "&quot;" : std::string(1, c);
-    return out;
-}
-
-static std::string base64(const std::vector<std::byte>& bytes) {
-    static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string out;
-    for (std::size_t i = 0; i < bytes.size(); i += 3) {
-        unsigned triple = 0;
-        for (std::size_t j = 0; j < 3; j++) triple = triple << 8 | (i + j < bytes.size() ? std::to_integer<unsigned>(bytes[i + j]) : 0);
-        for (std::size_t j = 0; j < 4; j++) out += i + j <= bytes.size() ? digits[triple >> (18 - 6 * j) & 63] : '=';
-    }
-    return out;
-}
-
 static std::string figure(const Image& image, const std::string& caption, const std::vector<std::string>& notes) {
-    std::string text = fmt::format("<figure><img alt=\"{0}\" src=\"data:image/png;base64,{1}\"><figcaption>{0}", escaped(caption),
-                                   base64(encode_png(image)));
+    std::string text =
+        fmt::format("<figure><img alt=\"{0}\" src=\"{1}\"><figcaption>{0}", escaped(caption), data_uri("image/png", encode_png(image)));
     for (const std::string& note : notes) text += "<br><em>" + escaped(note) + "</em>";
     return text + "</figcaption></figure>\n";
 }

@@ -21,7 +21,7 @@ public:
     ProgressBar(const ProgressBar&) = delete;
     ProgressBar& operator=(const ProgressBar&) = delete;
     void update(std::uint64_t done, const std::string& note = "");  // note: shown behind the time left
-    void finish();  // clears the line
+    void finish();                                                  // clears the line
 
 private:
     std::uint64_t total_;

@@ -527,13 +527,25 @@ static Handle<H5Tclose> float16_type() {
     return type;
 }
 
+// The nearest number float16 has. HDF5 (1.10.8) would round by itself, but loses the carry: 0.12498 became 0.0625.
+static float nearest_float16(float x) {
+    if (!std::isfinite(x)) return x;
+    if (std::abs(x) < 0x1p-14f) return std::nearbyint(x * 0x1p24f) * 0x1p-24f;
+    const auto bits = std::bit_cast<std::uint32_t>(x);
+    return std::bit_cast<float>((bits + 0xfff + (bits >> 13 & 1)) & ~std::uint32_t(0x1fff));  // ties to even
+}
+
 void Hdf5Writer::dataset(const std::string& path, const Tensor& values, bool as_float16) {
     const Quiet quiet;
     const std::string what = fmt::format("the array '{}'", shown(path));
     LIMN_CHECK(!values.empty() && values.dtype() == DType::f32, "{}: {} should be float32 numbers", path_.string(), what);
-    for (float x : values.values())
-        LIMN_CHECK(!as_float16 || !std::isfinite(x) || std::abs(x) <= 65504.0f, "{}: {} holds {}, too large for float16", path_.string(), what, x);
     const Handle<H5Tclose> half = float16_type();
+    const Tensor rounded = as_float16 ? values.clone() : values;
+    if (as_float16)
+        for (float& x : Tensor(rounded).values()) {
+            x = nearest_float16(x);
+            LIMN_CHECK(!std::isfinite(x) || std::abs(x) <= 65504.0f, "{}: {} holds {}, too large for float16", path_.string(), what, x);
+        }
     const std::size_t slash = path.rfind('/');
     group(slash == std::string::npos ? "/" : path.substr(0, slash));
     const std::vector<hsize_t> sizes(values.shape().begin(), values.shape().end());
@@ -542,7 +554,7 @@ void Hdf5Writer::dataset(const std::string& path, const Tensor& values, bool as_
     check(space.valid() && creation.valid(), what);
     Handle<H5Dclose> d(H5Dcreate2(file(), path.c_str(), as_float16 ? hid_t(half) : H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT));
     check(d.valid(), what);
-    check(H5Dwrite(d, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0, what);
+    check(H5Dwrite(d, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, rounded.data()) >= 0, what);
     check(d.close_now(), what);                            // small arrays reach the disk only here
 }
 

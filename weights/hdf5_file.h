@@ -62,7 +62,7 @@ public:
     ~Hdf5Writer();
     Hdf5Writer(const Hdf5Writer&) = delete;
 
-    void group(const std::string& path);  // with its parents
+    void group(const std::string& path);                                                   // with its parents
     void dataset(const std::string& path, const Tensor& values, bool as_float16 = false);  // a number beyond float16 is an Error
     void attribute(const std::string& group, const std::string& name, const std::string& value);
     void attribute(const std::string& group, const std::string& name, const std::vector<std::string>& values);

@@ -4,6 +4,7 @@
 
 #include "engine/file.h"
 #include "weights/architectures/architectures.h"
+#include "weights/bundled.h"
 #include "weights/fetch.h"
 #include "weights/hdf5_file.h"
 #include "weights/imagenet.h"
@@ -18,12 +19,13 @@ namespace fs = std::filesystem;
 static fs::path find_file(const std::string& name) {
     std::error_code ignored;
     if (fs::exists(name, ignored) || name.find('/') != std::string::npos || name.find('.') != std::string::npos) return name;
+    if (const fs::path bundled = bundled_model(name); !bundled.empty()) return bundled;
     if (const Published* published = find_published(name)) {
         const fs::path cached = cached_file(*published);
         LIMN_CHECK(fs::exists(cached, ignored), "the weights of {} are not on this machine yet: run `limn fetch {}`", name, name);
         return cached;
     }
-    std::string known;
+    std::string known = "paws";
     for (const Published& p : published()) known += (known.empty() ? "" : ", ") + p.name;
     fail("model '{}' is neither a file nor a name limn knows ({})", name, known);
 }
@@ -108,6 +110,11 @@ LoadedModel load_model(const ModelSource& source) {
     // Arrays stay in the file, so that loading twice costs milliseconds.
     LIMN_CHECK(survives([&] { load(source); }, 300), "{}: is damaged: the HDF5 library crashes while it reads the file", source.model);
     return load(source);
+}
+
+PreprocessChoice preprocess_of(const LoadedModel& loaded) {
+    if (!loaded.preprocess.empty()) return {preprocess_named(loaded.preprocess), "its file says so"};
+    return choose_preprocess(loaded.model);
 }
 
 void save_weights(const fs::path& path, const Model& model) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "layers/model.h"
+#include "weights/preprocessing.h"
 
 namespace limn {
 
@@ -18,15 +19,18 @@ struct ModelSource {
 struct LoadedModel {
     Model model;
     std::filesystem::path file;
-    std::string keras_version;        // that wrote the file; "1" if it does not say
-    std::vector<std::string> notes;   // what was inferred, a sentence each
-    std::vector<std::string> labels;  // class names the file carries, or ImageNet's where it has 1000 classes; else empty
+    std::string keras_version;             // that wrote the file; "1" if it does not say
+    std::vector<std::string> notes;        // what was inferred, a sentence each
+    std::vector<std::string> labels;       // class names the file carries, or ImageNet's where it has 1000 classes; else empty
     std::string preprocess, size, resize;  // how photos should be prepared, where the file says so (weights/keras_writer.h)
 };
 
 // Opens the file, rebuilds the network (from its config, the given one, or recognised by its layers) and reads the
 // weights; large arrays stay in the file, mapped. Every way in which this can go wrong is one Error.
 LoadedModel load_model(const ModelSource& source);
+
+// As the file says, else as the network looks.
+PreprocessChoice preprocess_of(const LoadedModel& loaded);
 
 // Writes weights in the legacy layout that Keras's load_weights() opens.
 void save_weights(const std::filesystem::path& path, const Model& model);

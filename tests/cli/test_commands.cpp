@@ -1,14 +1,11 @@
 // The command as users run it: what it prints and writes, and one clear line with exit status 2 for everything it cannot do.
-#include <fcntl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <csignal>
 #include <fstream>
 #include <functional>
-#include <sstream>
 
+#include "tests/cli/command.h"
 #include "tests/support.h"
 #include "tests/support_models.h"
 #include "view/image.h"
@@ -17,37 +14,6 @@
 using namespace limn;
 
 namespace {
-
-struct Outcome {
-    int status;  // exit status; 1000 + signal if it crashed
-    std::string out, err;
-};
-
-std::string slurp(const std::filesystem::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::stringstream text;
-    text << file.rdbuf();
-    return text.str();
-}
-
-// Runs the built command in a process of its own, so that a crash is seen as one.
-Outcome limn_command(const std::vector<std::string>& arguments, const TemporaryFolder& folder, const std::function<void()>& before = {}) {
-    const std::string out = (folder / "stdout").string(), err = (folder / "stderr").string();
-    const pid_t child = fork();
-    if (child == 0) {
-        const int o = open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), e = open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        dup2(o, 1), dup2(e, 2);
-        if (before) before();
-        std::vector<char*> argv{const_cast<char*>(LIMN_COMMAND)};
-        for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
-        argv.push_back(nullptr);
-        execv(LIMN_COMMAND, argv.data());
-        _exit(127);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status), slurp(out), slurp(err)};
-}
 
 Image gradient_image(Index h, Index w) {
     Image image{h, w, std::vector<std::uint8_t>(std::size_t(h * w * 3))};
@@ -67,14 +33,14 @@ struct Desk : TemporaryFolder {
         write_model(model, tiny_config().dump(), tiny_weights());
         write_png(photo, gradient_image(20, 30));
     }
-    Outcome explain(const std::string& with_photo, const std::string& with_model, std::vector<std::string> more = {}) const {
+    CommandResult explain(const std::string& with_photo, const std::string& with_model, std::vector<std::string> more = {}) const {
         std::vector<std::string> arguments{"explain", with_photo, "--model", with_model, "--out", out};
         arguments.insert(arguments.end(), more.begin(), more.end());
         return limn_command(arguments, *this);
     }
 };
 
-void check_refused(const char* what, const Outcome& o, const std::string& expected) {
+void check_refused(const char* what, const CommandResult& o, const std::string& expected) {
     CAPTURE(std::string(what));
     CAPTURE(o.err);
     CHECK(o.status == 2);
@@ -94,7 +60,7 @@ bool leftovers(const std::filesystem::path& folder) {
 
 TEST_CASE("explain writes picture, raw map, page and JSON, and the JSON on stdout is the only thing there") {
     const Desk desk;
-    const Outcome o =
+    const CommandResult o =
         desk.explain(desk.photo, desk.model, {"--save", "png,npy,json,html", "--json", "--method", "all", "--target", "top:2"});
     CAPTURE(o.err);
     REQUIRE(o.status == 0);
@@ -119,7 +85,7 @@ TEST_CASE("many photos in one call, also of the same name, and of their own size
     std::filesystem::create_directory(desk / "other");
     write_png(desk / "other" / "photo.png", gradient_image(31, 17));
     write_model(desk / "any.h5", tiny_config(-1).dump(), tiny_weights());
-    const Outcome o = limn_command({"explain", desk.photo, (desk / "other" / "photo.png").string(), "--model", (desk / "any.h5").string(),
+    const CommandResult o = limn_command({"explain", desk.photo, (desk / "other" / "photo.png").string(), "--model", (desk / "any.h5").string(),
                                     "--size", "native", "--out", desk.out, "--save", "npy"},
                                    desk);
     CAPTURE(o.err);
@@ -131,7 +97,7 @@ TEST_CASE("many photos in one call, also of the same name, and of their own size
 TEST_CASE("run returns arrays that belong together") {
     const Desk desk;
     write_npy(desk / "x.npy", random_tensor({2, 16, 16, 3}, 1));
-    const Outcome o = limn_command(
+    const CommandResult o = limn_command(
         {"run", desk.model, "--input", (desk / "x.npy").string(), "--layer", "conv", "--target", "0:1", "--out", desk.out}, desk);
     CAPTURE(o.err);
     REQUIRE(o.status == 0);
@@ -149,7 +115,7 @@ TEST_CASE("init writes the same file for the same seed, and it opens again") {
     for (const char* name : {"a.h5", "b.h5"})
         REQUIRE(limn_command({"init", "squeezenet", "--seed", "5", "-o", (desk / name).string()}, desk).status == 0);
     CHECK(slurp(desk / "a.h5") == slurp(desk / "b.h5"));
-    const Outcome o = limn_command({"predict", desk.photo, "--model", (desk / "a.h5").string(), "--json"}, desk);
+    const CommandResult o = limn_command({"predict", desk.photo, "--model", (desk / "a.h5").string(), "--json"}, desk);
     CAPTURE(o.err);
     REQUIRE(o.status == 0);
     CHECK(Json::parse(o.out)["preprocess"] == "caffe");
@@ -158,7 +124,7 @@ TEST_CASE("init writes the same file for the same seed, and it opens again") {
 
 TEST_CASE("inspect shows layers, parameters, where methods apply, and the preprocessing with its reason") {
     const Desk desk;
-    const Outcome o = limn_command({"inspect", desk.model}, desk);
+    const CommandResult o = limn_command({"inspect", desk.model}, desk);
     REQUIRE(o.status == 0);
     for (const char* part : {"Conv2D", "(?,16,16,6)", "168", "grad-cam, cam", "preprocessing: unit", "CAM: applies at 'conv'"})
         CHECK(o.out.find(part) != std::string::npos);

@@ -6,6 +6,11 @@
 #include "layers/conv2d.h"
 #include "layers/core.h"
 #include "tests/support.h"
+#include "tests/train/photos.h"
+#include "train/initialise.h"
+#include "train/loader.h"
+#include "train/loss.h"
+#include "train/step.h"
 #include "weights/architectures/architectures.h"
 
 using namespace limn;
@@ -67,4 +72,42 @@ TEST_CASE("maps are the same bits for 1, 2 and 3 threads and on 20 repeats") {
             for (std::size_t m = 0; m < first[n].maps.size(); m++) CHECK(same_bits(first[n].maps[m].raw, again[n].maps[m].raw));
     }
     set_thread_count(0);
+}
+
+TEST_CASE("loader threads and the steps of a training beside them give the same weights with any number of either") {
+    const TemporaryFolder folder;
+    write_photos(folder.path / "a", 12, 1, 100);
+    write_photos(folder.path / "b", 12, 2, 180);
+    const Dataset data = open_dataset(folder.path, {});
+    const auto train = [&](int threads, int workers) {
+        set_thread_count(threads);
+        Model model;
+        int x = model.add_input("photo", {-1, 12, 12, 3});
+        for (const Config& config : {Config{"Conv2D", "conv", {{"filters", 8.0}, {"kernel_size", 3.0}}},
+                                     Config{"BatchNormalization", "bn", {}}, Config{"MaxPooling2D", "pool", {{"pool_size", 2.0}}}})
+            x = model.add(config.name, make_layer(config), {x});
+        model.outputs = {x};
+        add_head(model, "gap", 2, 0.2);
+        initialise_for_training(model, 1);
+        const Head head = find_head(model);
+        Optimizer optimizer({.name = "adam"});
+        const LoaderSettings settings{.input = {Preprocess::unit, 12, 12, Resampling::bilinear, 3},
+                                      .augmentation = augmentation_named("strong"),
+                                      .batch = 4,
+                                      .seed = 1,
+                                      .shuffle = true,
+                                      .drop_rest = false,
+                                      .workers = workers};
+        Loader loader(data.train, settings, 1);
+        Batch batch;
+        while (loader.next(batch))
+            train_step(cpu_backend(), model, head, optimizer, 0.01, batch.images, targets_of(head, batch.labels, 0), 3);
+        set_thread_count(0);
+        std::vector<Tensor> weights;
+        for (const Weight* w : trainable_weights(model)) weights.push_back(w->value);
+        return weights;
+    };
+    const std::vector<Tensor> first = train(1, 1), second = train(3, 3);
+    REQUIRE(first.size() == second.size());
+    for (std::size_t i = 0; i < first.size(); i++) CHECK(same_bits(first[i], second[i]));
 }

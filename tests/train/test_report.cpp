@@ -1,0 +1,162 @@
+// What a run leaves to look at: history.csv, pictures, and the page.
+#include <fstream>
+#include <sstream>
+
+#include "engine/file.h"
+#include "tests/support.h"
+#include "tests/train/photos.h"
+#include "train/history.h"
+#include "train/picture_folder.h"
+#include "train/training_report.h"
+#include "view/chart.h"
+#include "view/html.h"
+
+using namespace limn;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string text_of(const fs::path& path) {
+    const auto bytes = read_file(path);
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+std::size_t count_of(const std::string& text, const std::string& part) {
+    std::size_t count = 0;
+    for (std::size_t i = 0; (i = text.find(part, i)) != text.npos; i += part.size()) count++;
+    return count;
+}
+
+Run run_from(int first_epoch, const fs::path& folder) {
+    return {"paws", folder, {"cat", "dog"}, {{"learning_rate", "0.001"}, {"teacher", ""}}, "limn train <photos>", 4, first_epoch, 0};
+}
+void tell_epoch(Callback& callback, int number, double accuracy, bool pictures = true) {
+    static const Model none;
+    Epoch epoch{
+        number,
+        none,
+        {{"loss", 1.0 / number}, {"accuracy", accuracy}, {"val_loss", 2.0 / number}, {"val_accuracy", accuracy}, {"images_per_second", 90}},
+        {}};
+    if (pictures) {
+        epoch.pictures.push_back({"images", {{"cat 0.9", test_photo(300, 200, 1)}}});
+        epoch.pictures.push_back({"gradcam", {{"cat <0.9>", test_photo(300, 200, std::uint64_t(10 + number))}}});
+    }
+    callback.on_epoch_end(epoch);
+}
+
+}  // namespace
+
+TEST_CASE("history.csv: a header and a line an epoch; a resumed run goes on where the checkpoint was") {
+    const TemporaryFolder folder;
+    History first(folder / "history.csv");
+    first.on_train_begin(run_from(1, folder.path));
+    for (int n : {1, 2, 3}) tell_epoch(first, n, 0.5 + 0.1 * n);
+    CHECK(has(text_of(folder / "history.csv"), "epoch,loss,accuracy,val_loss,val_accuracy,images_per_second\n1,1,0.6,2,0.6,90\n"));
+
+    History resumed(folder / "history.csv");  // epoch 3 was not in the checkpoint
+    resumed.on_train_begin(run_from(3, folder.path));
+    tell_epoch(resumed, 3, 0.25);
+    const std::string text = text_of(folder / "history.csv");
+    CHECK(count_of(text, "\n") == 4);
+    CHECK(has(text, "\n3,0.3333333,0.25,"));
+    CHECK(count_of(text, "epoch,") == 1);
+    CHECK_THROWS_AS(tell_epoch(*std::make_unique<History>(folder / "none" / "h.csv"), 1, 1), Error);
+}
+
+TEST_CASE("the folder of pictures: a file each, with a name made of its caption; an epoch that is repeated is replaced") {
+    const TemporaryFolder folder;
+    PictureFolder pictures(folder.path);
+    tell_epoch(pictures, 2, 0.5);
+    CHECK(fs::exists(folder / "images/epoch-0002/00-cat-0.9.png"));
+    CHECK(fs::exists(folder / "gradcam/epoch-0002/00-cat--0.9-.png"));
+    write_file(folder / "images/epoch-0002/77-left.png", std::string_view("x"));
+    tell_epoch(pictures, 2, 0.5);
+    CHECK_FALSE(fs::exists(folder / "images/epoch-0002/77-left.png"));
+}
+
+TEST_CASE("the report: figures, curves, photos, mistakes, confusion, settings and command, nothing from elsewhere") {
+    const TemporaryFolder folder;
+    TrainingReport report(folder / "report.html");
+    report.on_train_begin(run_from(1, folder.path));
+    tell_epoch(report, 1, 0.75);
+    CHECK(has(text_of(folder / "report.html"), "epoch 1 of 4, running"));
+    tell_epoch(report, 2, 0.875);
+    tell_epoch(report, 3, 0.8);
+    Outcome outcome{2, {}, {{7, 1}, {0, 8}}, {}, 0};
+    outcome.mistakes.push_back({"photos/\"a\"<b>.jpg", "cat", "dog", 0.987, test_photo(20, 30, 1), {{"gradcam", test_photo(20, 30, 2)}}});
+    report.on_train_end(outcome);
+    const std::string page = text_of(folder / "report.html");
+    CHECK(has(page, "87.50 %"));
+    CHECK(has(page, "<b>2</b>best epoch"));
+    CHECK_FALSE(has(page, "running"));
+    CHECK(count_of(page, "<svg") == 3);
+    CHECK(has(page, "is cat, taken for dog 0.987"));
+    CHECK(has(page, "photos/&quot;a&quot;&lt;b&gt;.jpg"));
+    CHECK(has(page, "<td>learning_rate</td><td>0.001</td>"));
+    CHECK_FALSE(has(page, "<td>teacher</td>"));
+    CHECK(has(page, "limn train &lt;photos&gt;"));
+    CHECK(has(page, ">7</td>"));
+    for (const char* from_elsewhere : {"http:", "https:", "src=\"/", "@import"}) CHECK_FALSE(has(page, from_elsewhere));
+    // the photo is embedded once, its map once an epoch, and two pictures of the mistake
+    CHECK(count_of(page, "data:image/jpeg") == 1 + 3 + 2 + 2);
+}
+
+TEST_CASE("the report of a resumed run shows the earlier epochs, without those that are done again") {
+    const TemporaryFolder folder;
+    {
+        TrainingReport report(folder / "report.html");
+        report.on_train_begin(run_from(1, folder.path));
+        for (int n : {1, 2, 3}) tell_epoch(report, n, 0.5 + n / 10.0);
+    }
+    TrainingReport report(folder / "report.html");
+    report.on_train_begin(run_from(3, folder.path));
+    tell_epoch(report, 3, 0.99);
+    const std::string page = text_of(folder / "report.html");
+    CHECK(count_of(page, "\"number\":") == 3);
+    CHECK(has(page, "99.00 %"));
+    CHECK(has(page, "validation 2: 0.7"));
+}
+
+TEST_CASE("the report takes what comes: no pictures, no numbers, one epoch, names in any bytes, other pages in its place") {
+    const TemporaryFolder folder;
+    write_file(folder / "report.html", std::string_view("<script id=\"data\" type=\"application/json\">{\"epochs\": 3</script>"));
+    TrainingReport report(folder / "report.html");
+    Run run = run_from(2, folder.path);
+    run.name = "\xff<script>";
+    report.on_train_begin(run);
+    static const Model none;
+    Epoch epoch{2, none, {{"loss", NAN}, {"val_accuracy", INFINITY}}, {{"cam", {{"\xc3</script>", test_photo(2, 2, 1)}}}}};
+    report.on_epoch_end(epoch);
+    report.on_train_end({});
+    const std::string page = text_of(folder / "report.html");
+    CHECK(has(page, "?&lt;script&gt;"));
+    CHECK(count_of(page, "</script>") == 2);
+    TrainingReport nowhere(folder / "none" / "report.html");
+    nowhere.on_train_begin(run_from(1, folder.path));
+    CHECK_THROWS_AS(tell_epoch(nowhere, 1, 1), Error);
+}
+
+TEST_CASE("charts: gaps where there is no number, ticks at round values, one point, none, and a flat line") {
+    const std::string svg = line_chart("loss", {{"training", {1, 0.5, NAN, 0.25}}}, 2);
+    CHECK(has(svg, "M52.0"));
+    CHECK(count_of(svg, "<circle") == 3);
+    CHECK(count_of(svg, "M") == 2);  // the gap
+    CHECK(has(svg, ">0.2<"));
+    CHECK(has(svg, ">1<"));
+    CHECK(has(svg, "best epoch: 2"));
+    for (const std::vector<double>& y :
+         {std::vector<double>{}, {3}, {0, 0, 0}, {NAN}, {1e-30, 1e30}, {-5, -5}, std::vector<double>(100000, 1.0)}) {
+        const std::string any = line_chart("x", {{"a", y}, {"b", y}}, 0);
+        CHECK_FALSE(has(any, "nan"));
+        CHECK_FALSE(has(any, "inf"));
+        CHECK(any.size() < 4000000);
+    }
+}
+
+TEST_CASE("texts are safe in HTML, whatever bytes they hold") {
+    CHECK(escaped("<a href='x'>&\"") == "&lt;a href=&#39;x&#39;&gt;&amp;&quot;");
+    CHECK(escaped("Kätzchen \xe7\x8c\xab") == "Kätzchen \xe7\x8c\xab");
+    CHECK(escaped("a\xff\xc3") == "a??");
+    CHECK(escaped("\xed\xa0") == "??");
+    CHECK(data_uri("text/plain", {std::byte{'M'}, std::byte{'a'}}) == "data:text/plain;base64,TWE=");
+}
