@@ -16,17 +16,12 @@ LIMN_HEAD = """{limn} train {data} --base {weights} --head gap --size 224x224 --
 LIMN_PAWS = """{limn} train {data} --arch {paws} --size {size} --augment none --epochs 2 --warmup 0
                --batch 32 --optimizer adam --lr 0.001 --schedule constant --threads {threads} --log none --show 0 --out {out}"""
 
-def limn_result(folder, stdout, seconds):
-    """An epoch's photos/s (median but the first, which warms up), and the seconds of the whole command."""
-    history = pathlib.Path(folder, "history.csv")
-    if history.exists():
-        with history.open() as file:
-            rates = [float(row["images_per_second"]) for row in csv.DictReader(file)]
-    else:                                                  # a line an epoch on stdout says the same
-        rates = [float(r) for r in re.findall(r"([\d.]+) photos/s", stdout)]
-    if not rates:
-        sys.exit("limn train reported no photos/s:\n" + stdout)
-    return statistics.median(rates[1:] or rates), seconds
+def limn_result(folder, stderr):
+    """Photos/s of an epoch (median of all but the first, which warms up), and of the base's features (None without a base)."""
+    with pathlib.Path(folder, "history.csv").open() as file:
+        rates = [float(row["images_per_second"]) for row in csv.DictReader(file)]
+    features = re.search(r"features of the training photos: \d+, ([\d.e+]+) photos/s", stderr)
+    return statistics.median(rates[1:] or rates), features and float(features[1])
 
 # ----------------------------------------------------------------------------------------------------------------------------
 
@@ -175,19 +170,14 @@ def limn_folder(folder):
 def limn_train(command, **fields):
     with tempfile.TemporaryDirectory() as out:
         words = [w.format(limn=a.limn, threads=a.threads, out=os.path.join(out, "run"), **fields) for w in command.split()]
-        start = time.perf_counter()
         child = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        total = time.perf_counter() - start
         if child.returncode:
             sys.exit(" ".join(words) + "\n" + child.stderr[-2000:])
-        return limn_result(os.path.join(out, "run"), child.stdout, total)
+        return limn_result(os.path.join(out, "run"), child.stderr)
 
 def limn_head(folder, weights):
-    rate, total = limn_train(LIMN_HEAD, data=folder, weights=weights)
-    # What the whole command takes beyond its epochs is the base (with reading the photos and saving: limn's loss, not its gain).
-    epochs = LIMN_HEAD.split()[LIMN_HEAD.split().index("--epochs") + 1]
-    n = len(photos)                                        # (an epoch of limn leaves out a last batch that is not full: of no weight here)
-    return {"head, with the base": n / (total - (int(epochs) - 1) * n / rate), "head, features kept": rate}
+    rate, features = limn_train(LIMN_HEAD, data=folder, weights=weights)
+    return {"head, with the base": 1 / (1 / features + 1 / rate), "head, features kept": rate}
 
 def limn_paws(folder, paws, size):
     return {"paws from scratch": limn_train(LIMN_PAWS, data=folder, paws=paws, size=size)[0]}

@@ -235,13 +235,16 @@ Outcome Trainer::train() {
     const int cut = model_.frozen_below();
     keeps_features_ = cut != model_.inputs[0] && !settings_.loader.augmentation.changes() && !settings_.teacher;
     if (keeps_features_) {
-        const auto features = [&](const std::vector<Sample>& samples, const PhotoInput& input, const char* label) {
+        const auto features_of = [&](const std::vector<Sample>& samples, const PhotoInput& input, const char* label) {
             LoaderSettings plain = settings_.loader;
             plain.input = input;
-            return compute_features(backend_, model_, cut, samples, plain, settings_.feature_memory, run_.folder, label);
+            const auto start = std::chrono::steady_clock::now();
+            const Tensor features = compute_features(backend_, model_, cut, samples, plain, settings_.feature_memory, run_.folder, label);
+            std::fprintf(stderr, "limn: %s: %zu, %.4g photos/s\n", label, samples.size(), double(samples.size()) / seconds_since(start));
+            return features;
         };
-        train_features_ = features(data_.train, settings_.loader.input, "features of the training photos");
-        validation_features_ = features(data_.validation, settings_.validation_input, "features of the validation photos");
+        train_features_ = features_of(data_.train, settings_.loader.input, "features of the training photos");
+        validation_features_ = features_of(data_.validation, settings_.validation_input, "features of the validation photos");
         upper_ = model_.above(cut);
         upper_head_ = find_head(upper_);
     }
