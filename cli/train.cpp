@@ -129,7 +129,7 @@ std::string text_of(double value) { return fmt::format("{}", value); }
 // What writes the run down.
 void add_logs(Trainer& trainer, const TrainOptions& o) {
     const std::filesystem::path out = o.out;
-    trainer.add(std::make_unique<History>(out / "history.csv"));
+    trainer.add(std::make_unique<History>(out));
     for (const std::string& kind : o.log) {
         if (kind == "html")
             trainer.add(std::make_unique<TrainingReport>(out / "report.html"));

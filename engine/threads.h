@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <type_traits>
+#include <utility>
 
 #include "engine/tensor.h"
 
@@ -25,6 +26,13 @@ template <class F> void parallel_for(Index blocks, F&& body) {
     using Body = std::remove_reference_t<F>;
     detail::parallel_for(
         blocks, [](void* b, Index i) { (*static_cast<Body*>(b))(i); }, const_cast<std::remove_const_t<Body>*>(std::addressof(body)));
+}
+
+// The same where there may be little to do: below some 30,000 multiply-adds in all a fork costs more than it saves (and, where
+// other programs want the cores too, waits for its turn).
+template <class F> void parallel_for(Index blocks, Index multiply_adds, F&& body) {
+    if (multiply_adds >= 30000) return parallel_for(blocks, std::forward<F>(body));
+    for (Index i = 0; i < blocks; i++) body(i);
 }
 
 // The same for ranges: body(first, last) on pieces of 0..size of at most `grain` items.

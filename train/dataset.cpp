@@ -7,6 +7,7 @@
 #include "autograd/training.h"
 #include "engine/file.h"
 #include "engine/threads.h"
+#include "view/terminal.h"
 
 namespace limn {
 
@@ -32,7 +33,7 @@ std::vector<fs::path> entries(const fs::path& folder) {
 std::vector<fs::path> class_folders(const fs::path& folder) {
     std::vector<fs::path> list;
     for (const fs::path& entry : entries(folder))
-        if (fs::is_directory(entry)) list.push_back(entry);
+        if (fs::is_directory(entry) && !fs::exists(entry / "checkpoint.h5")) list.push_back(entry);  // no class, but what a run left
     return list;
 }
 
@@ -60,16 +61,21 @@ struct Looked {
 std::vector<Looked> look_at(std::vector<Sample>& samples, std::uint64_t memory) {
     std::vector<Looked> looked(samples.size());
     std::vector<Image> photos(samples.size());
-    parallel_for(Index(samples.size()), [&](Index i) {
-        const auto at = std::size_t(i);
-        try {
-            const auto bytes = read_file(samples[at].path, std::size_t(1) << 30);
-            looked[at].content = hash(bytes);
-            photos[at] = decode_image(bytes, samples[at].path.string());
-        } catch (const Error& e) {
-            looked[at].problem = e.what();
-        }
-    });
+    ProgressBar bar(samples.size(), "looking at the photos", stderr);
+    const Index count = Index(samples.size()), together = 256;
+    for (Index first = 0; first < count; first += together) {
+        parallel_for(std::min(together, count - first), [&](Index i) {
+            const auto at = std::size_t(first + i);
+            try {
+                const auto bytes = read_file(samples[at].path, std::size_t(1) << 30);
+                looked[at].content = hash(bytes);
+                photos[at] = decode_image(bytes, samples[at].path.string());
+            } catch (const Error& e) {
+                looked[at].problem = e.what();
+            }
+        });
+        bar.update(std::uint64_t(first));
+    }
     // the same photos stay, however many threads there are
     std::uint64_t used = 0;
     for (std::size_t i = 0; i < samples.size(); i++)

@@ -1,4 +1,4 @@
-// history.csv: a line an epoch, for spreadsheets and scripts.
+// history.csv, a line an epoch, for spreadsheets and scripts; and history.svg, its curves, for documents.
 #pragma once
 
 #include "train/callback.h"
@@ -7,14 +7,15 @@ namespace limn {
 
 class History : public Callback {
 public:
-    explicit History(std::filesystem::path file) : file_(std::move(file)) {}
-    std::string name() const override { return file_.filename().string(); }
+    explicit History(std::filesystem::path folder) : folder_(std::move(folder)) {}
+    std::string name() const override { return "history.csv"; }
     void on_train_begin(const Run& run) override;  // a resumed run keeps the lines of the epochs before it
     void on_epoch_end(Epoch& epoch) override;
 
 private:
-    std::filesystem::path file_;
-    std::string text_;
+    std::filesystem::path folder_;
+    std::vector<std::string> keys_;
+    std::vector<std::pair<int, std::vector<double>>> rows_;  // epoch and its values
 };
 
 }  // namespace limn

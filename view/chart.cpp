@@ -81,4 +81,16 @@ std::string line_chart(const std::string& title, const std::vector<Curve>& curve
     return svg + "</svg>\n";
 }
 
+std::string svg_file(const std::vector<std::string>& charts) {
+    std::string svg =
+        fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\">\n", width * double(charts.size()), height);
+    svg +=
+        "<style>text{font:12px sans-serif;fill:#777}.title{font-size:14px;font-weight:600}.grid{stroke:#8884}"
+        ".mark{stroke:#1a7f4b;stroke-dasharray:4 4}path{fill:none;stroke-width:2}path.curve0{stroke:#3b8ee0}path.curve1{stroke:#e07b28}"
+        "circle.curve0,.legend.curve0{fill:#3b8ee0}circle.curve1,.legend.curve1{fill:#e07b28}</style>\n";
+    for (std::size_t i = 0; i < charts.size(); i++)
+        svg += fmt::format("<svg x=\"{}\" width=\"{}\" height=\"{}\">\n{}</svg>\n", width * double(i), width, height, charts[i]);
+    return svg + "</svg>\n";
+}
+
 }  // namespace limn

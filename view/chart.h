@@ -14,4 +14,7 @@ struct Curve {
 // marked: an x that is shown by a line, 0 for none. Colours come from the page: classes curve0, curve1..., axis, mark.
 std::string line_chart(const std::string& title, const std::vector<Curve>& curves, int marked);
 
+// Charts side by side as an SVG file of their own, for light and dark pages.
+std::string svg_file(const std::vector<std::string>& charts);
+
 }  // namespace limn

@@ -34,7 +34,7 @@ void CpuBackend::dense(const Tensor& x, const Tensor& kernel, const Tensor& bias
     std::vector<float> sums(std::size_t(slices * std::min(at_once, N) * K));
     for (Index first = 0; first < N; first += at_once) {
         const Index n = std::min(at_once, N - first);
-        parallel_for(slices, [&](Index slice) {
+        parallel_for(slices, n * C * K, [&](Index slice) {
             const Index begin = C * slice / slices, end = C * (slice + 1) / slices;
             kernels_.dense_rows(x.data() + first * C + begin, C, n, kernel.data() + begin * K, end - begin, K, sums.data() + slice * n * K);
         });

@@ -78,7 +78,7 @@ void CpuBackend::dense_grad_kernel(const Tensor& x, const Tensor& dy, Tensor& dk
     const Index N = x.shape()[0], C = dkernel.shape()[0], K = dkernel.shape()[1], rows = 48;
     std::fill(dkernel.data(), dkernel.data() + dkernel.size(), 0.0f);
     const float* b = dy.data();
-    parallel_for((C + rows - 1) / rows, [&](Index job) {
+    parallel_for((C + rows - 1) / rows, N * C * K, [&](Index job) {
         const Index first = job * rows;
         const float* a = x.data() + first;
         kernels_.outer({&a, &b, 1, N, C, K, dkernel.data() + first * K, K, std::min(rows, C - first), K});

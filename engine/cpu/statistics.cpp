@@ -23,7 +23,7 @@ struct Blocks {
 template <class Sum> std::vector<double> sum_blocks(const Blocks& blocks, Sum sum) {
     const Index groups = std::min<Index>(blocks.count, 64);  // each a thread's work, in a fixed order
     std::vector<double> totals(std::size_t(groups * blocks.C), 0.0);
-    parallel_for(groups, [&](Index group) {
+    parallel_for(groups, blocks.rows * blocks.C, [&](Index group) {
         std::vector<float> part(std::size_t(blocks.C));
         double* total = totals.data() + group * blocks.C;
         for (Index block = blocks.count * group / groups; block < blocks.count * (group + 1) / groups; block++) {

@@ -95,6 +95,39 @@ TEST_CASE("train: wrong options and folders are one clear line and exit status 2
     CHECK(has(complaint({"train", p.photos, "--base", p.photos + "/none.h5"}), "none.h5"));
 }
 
+TEST_CASE("train: the article's three heads on the layout of the published VGG16, by its name") {
+    const Photos p;
+    const std::string cache = (p.folder / "cache").string();
+    make_folder(cache);
+    const auto with_cache = [&] { setenv("LIMN_CACHE", cache.c_str(), 1); };
+    REQUIRE(
+        limn_command({"init", "vgg16", "--no-top", "-o", cache + "/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"}, p.folder).status ==
+        0);
+    for (const char* head : {"gap", "gap-dense64", "flatten-dense256"}) {
+        CAPTURE(head);
+        const std::string out = p.out + head;
+        const CommandResult run =
+            limn_command({"train", p.photos, "--base", "vgg16-notop", "--head", head, "--size", "32x32", "--epochs", "3", "--out", out},
+                         p.folder, with_cache);
+        CAPTURE(run.err);
+        REQUIRE(run.status == 0);
+        CHECK(run.err.find("features of the training photos: 32") != std::string::npos);
+        CHECK(run.out.find("photos of 32x32") != std::string::npos);
+        const CommandResult explained = limn_command(
+            {"explain", p.photos + "/red/1.png", "--model", out + "/best.h5", "--layer", "block5_conv3", "--out", out}, p.folder);
+        CHECK(explained.status == 0);
+        const CommandResult cam =
+            limn_command({"explain", p.photos + "/red/1.png", "--model", out + "/best.h5", "--method", "cam", "--out", out}, p.folder);
+        CHECK(cam.status == (std::string(head) == "gap" ? 0 : 2));
+    }
+    // training goes down to a layer of the base where it is asked to
+    const CommandResult run = limn_command(
+        {"train", p.photos, "--base", "vgg16-notop", "--unfreeze", "block5_conv3", "--size", "32x32", "--epochs", "1", "--out", p.out},
+        p.folder, with_cache);
+    CHECK(run.status == 0);
+    CHECK(run.out.find("vgg16: 2360321 of 14715201 weights are trained") != std::string::npos);
+}
+
 TEST_CASE("train: killed at any moment and resumed, it ends with the same weights") {
     const Photos p;
     const std::vector<std::string> options{"--epochs", "30", "--augment", "standard", "--batch", "4", "--averaging", "0.9"};

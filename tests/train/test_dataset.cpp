@@ -51,6 +51,9 @@ TEST_CASE("class folders become classes in alphabetical order, with a seeded sha
     CHECK(paths(open_dataset(folder.path, {}).validation) == paths(data.validation));
     CHECK(paths(open_dataset(folder.path, {.validation = {}, .validation_share = 0.2, .seed = 2}).validation) != paths(data.validation));
     CHECK(open_dataset(folder.path, {}).fingerprint == data.fingerprint);
+    fs::create_directories(folder.path / "limn-train");  // what a run left there is no class
+    write_file(folder.path / "limn-train" / "checkpoint.h5", std::string_view("x"));
+    CHECK(open_dataset(folder.path, {}).fingerprint == data.fingerprint);
     write_photos(folder.path / "cat", 21, 2);
     CHECK(open_dataset(folder.path, {}).fingerprint != data.fingerprint);
 }

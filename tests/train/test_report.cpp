@@ -48,19 +48,23 @@ void tell_epoch(Callback& callback, int number, double accuracy, bool pictures =
 
 TEST_CASE("history.csv: a header and a line an epoch; a resumed run goes on where the checkpoint was") {
     const TemporaryFolder folder;
-    History first(folder / "history.csv");
+    History first(folder.path);
     first.on_train_begin(run_from(1, folder.path));
     for (int n : {1, 2, 3}) tell_epoch(first, n, 0.5 + 0.1 * n);
     CHECK(has(text_of(folder / "history.csv"), "epoch,loss,accuracy,val_loss,val_accuracy,images_per_second\n1,1,0.6,2,0.6,90\n"));
 
-    History resumed(folder / "history.csv");  // epoch 3 was not in the checkpoint
+    History resumed(folder.path);  // epoch 3 was not in the checkpoint
     resumed.on_train_begin(run_from(3, folder.path));
     tell_epoch(resumed, 3, 0.25);
     const std::string text = text_of(folder / "history.csv");
     CHECK(count_of(text, "\n") == 4);
     CHECK(has(text, "\n3,0.3333333,0.25,"));
     CHECK(count_of(text, "epoch,") == 1);
-    CHECK_THROWS_AS(tell_epoch(*std::make_unique<History>(folder / "none" / "h.csv"), 1, 1), Error);
+    const std::string svg = text_of(folder / "history.svg");
+    CHECK(has(svg, "xmlns"));
+    CHECK(has(svg, "validation 3: 0.25"));
+    CHECK(has(svg, "validation 1: 0.6"));
+    CHECK_THROWS_AS(tell_epoch(*std::make_unique<History>(folder / "none"), 1, 1), Error);
 }
 
 TEST_CASE("the folder of pictures: a file each, with a name made of its caption; an epoch that is repeated is replaced") {
