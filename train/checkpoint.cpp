@@ -28,6 +28,7 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& state,
         for (std::size_t i = 0; i < list.size(); i++) file.dataset(fmt::format("/optimizer/{}/{}", name, i), list[i]);
     }
     const Json json{{"epoch", state.epoch},
+                    {"finished", state.finished},
                     {"best_epoch", state.best_epoch},
                     {"best_accuracy", state.best_accuracy},
                     {"best_loss", state.best_loss},
@@ -55,8 +56,15 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, Model& model, Opti
         const Json json = Json::parse(file.text("/", "limn_checkpoint"));
         const std::vector<Weight*> weights = trained_weights(model);
         LIMN_CHECK(json.at("weights") == weights.size(), "{}: belongs to another network", path.string());
-        Checkpoint state{
-            json.at("epoch"), json.at("best_epoch"), json.at("best_accuracy"), json.at("best_loss"), json.at("data"), {}, {}, {}};
+        Checkpoint state{json.at("epoch"),
+                         json.value("finished", false),
+                         json.at("best_epoch"),
+                         json.at("best_accuracy"),
+                         json.at("best_loss"),
+                         json.at("data"),
+                         {},
+                         {},
+                         {}};
         state.settings = json.at("settings").get<decltype(state.settings)>();
         for (std::size_t i = 0; i < weights.size(); i++) weights[i]->value = read(fmt::format("/weights/{}", i), weights[i]->shape);
         for (const auto& [name, list] : {std::pair("averaged", &state.averaged), {"best", &state.best}})

@@ -12,7 +12,8 @@
 namespace limn {
 
 struct Checkpoint {
-    int epoch = 0;  // done
+    int epoch = 0;          // done
+    bool finished = false;  // stopped early: nothing is left to do
     int best_epoch = 0;
     double best_accuracy = -1, best_loss = 0;
     std::uint64_t data = 0;                                     // Dataset::fingerprint

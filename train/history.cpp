@@ -10,55 +10,89 @@
 
 namespace limn {
 
-static std::vector<std::string> fields_of(const std::string& line) {
+namespace {
+
+using Row = std::vector<std::pair<std::string, double>>;
+
+double value_of(const Row& row, const std::string& key) {
+    for (const auto& [name, value] : row)
+        if (name == key) return value;
+    return NAN;
+}
+
+std::vector<std::string> fields_of(const std::string& line) {
     std::vector<std::string> fields;
     std::istringstream text(line);
     for (std::string field; std::getline(text, field, ',');) fields.push_back(field);
     return fields;
 }
 
-void History::on_train_begin(const Run& run) {
-    keys_.clear(), rows_.clear();
-    const std::filesystem::path file = folder_ / "history.csv";
-    if (!run.resumed() || !std::filesystem::exists(file)) return;
-    const auto bytes = read_file(file, std::size_t(1) << 28);
-    std::istringstream lines(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
-    std::string line;
-    std::getline(lines, line);
-    keys_ = fields_of(line);
-    if (!keys_.empty()) keys_.erase(keys_.begin());  // "epoch"
-    while (std::getline(lines, line)) {
-        const std::vector<std::string> fields = fields_of(line);
-        if (fields.size() != keys_.size() + 1 || std::atoi(fields[0].c_str()) >= run.first_epoch) continue;
-        rows_.push_back({std::atoi(fields[0].c_str()), {}});
-        for (std::size_t i = 1; i < fields.size(); i++) rows_.back().second.push_back(std::strtod(fields[i].c_str(), nullptr));
+// All names, in the order in which they first appear: a resumed run may know more than the run before it.
+std::vector<std::string> keys_of(const std::vector<Row>& rows) {
+    std::vector<std::string> keys;
+    for (const Row& row : rows)
+        for (const auto& [key, value] : row)
+            if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+    return keys;
+}
+
+Curve curve_of(const std::vector<Row>& rows, const char* name, const char* key) {
+    Curve curve{name, {}};
+    for (const Row& row : rows) {
+        const auto count = std::size_t(std::clamp(value_of(row, "epoch"), 1.0, 1e6));
+        curve.y.resize(std::max(curve.y.size(), count), NAN);
+        curve.y[count - 1] = value_of(row, key);
     }
+    return curve;
+}
+
+}  // namespace
+
+std::vector<Row> read_history(const std::filesystem::path& path) {
+    const auto bytes = read_file(path, std::size_t(1) << 28);
+    std::istringstream lines(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+    std::vector<std::string> keys;
+    std::vector<Row> rows;
+    for (std::string line; std::getline(lines, line);) {
+        if (line.ends_with('\r')) line.pop_back();  // saved by a spreadsheet
+        const std::vector<std::string> fields = fields_of(line);
+        if (keys.empty()) {
+            keys = fields;
+        } else if (fields.size() == keys.size()) {
+            rows.emplace_back();
+            for (std::size_t i = 0; i < keys.size(); i++) rows.back().emplace_back(keys[i], std::strtod(fields[i].c_str(), nullptr));
+        }
+    }
+    return rows;
+}
+
+void History::on_train_begin(const Run& run) {
+    rows_.clear();
+    std::error_code ignored;
+    if (!run.resumed() || !std::filesystem::exists(folder_ / "history.csv", ignored)) return;
+    rows_ = read_history(folder_ / "history.csv");
+    std::erase_if(rows_, [&](const Row& row) {
+        const double epoch = value_of(row, "epoch");
+        return !(epoch >= 1 && epoch < run.first_epoch);
+    });
 }
 
 void History::on_epoch_end(Epoch& epoch) {
-    if (rows_.empty()) {
-        keys_.clear();
-        for (const auto& [key, value] : epoch.scalars) keys_.push_back(key);
+    rows_.push_back({{"epoch", epoch.number}});
+    rows_.back().insert(rows_.back().end(), epoch.scalars.begin(), epoch.scalars.end());
+
+    const std::vector<std::string> keys = keys_of(rows_);
+    std::string text = fmt::format("{}\n", fmt::join(keys, ","));
+    for (const Row& row : rows_) {
+        std::vector<double> values;
+        for (const std::string& key : keys) values.push_back(value_of(row, key));
+        text += fmt::format("{:.7g}\n", fmt::join(values, ","));
     }
-    rows_.push_back({epoch.number, {}});
-    for (const std::string& key : keys_) rows_.back().second.push_back(epoch.scalar(key).value_or(NAN));
-
-    std::string text = fmt::format("epoch,{}\n", fmt::join(keys_, ","));
-    for (const auto& [number, values] : rows_) text += fmt::format("{},{:.7g}\n", number, fmt::join(values, ","));
     write_file(folder_ / "history.csv", text);
-
-    const auto curve = [&](const char* name, const char* key) {
-        Curve c{name, {}};
-        const auto place = std::find(keys_.begin(), keys_.end(), key) - keys_.begin();
-        for (const auto& [number, values] : rows_) {
-            c.y.resize(std::max(c.y.size(), std::size_t(std::clamp(number, 1, 1000000))), NAN);
-            if (place < std::ptrdiff_t(values.size())) c.y.back() = values[std::size_t(place)];
-        }
-        return c;
-    };
-    write_file(folder_ / "history.svg",
-               svg_file({line_chart("accuracy", {curve("training", "accuracy"), curve("validation", "val_accuracy")}, 0),
-                         line_chart("loss", {curve("training", "loss"), curve("validation", "val_loss")}, 0)}));
+    write_file(
+        folder_ / "history.svg",
+        svg_file({line_chart("accuracy", {curve_of(rows_, "training", "accuracy"), curve_of(rows_, "validation", "val_accuracy")}, 0),
+                  line_chart("loss", {curve_of(rows_, "training", "loss"), curve_of(rows_, "validation", "val_loss")}, 0)}));
 }
 
 }  // namespace limn

@@ -14,8 +14,10 @@ public:
 
 private:
     std::filesystem::path folder_;
-    std::vector<std::string> keys_;
-    std::vector<std::pair<int, std::vector<double>>> rows_;  // epoch and its values
+    std::vector<std::vector<std::pair<std::string, double>>> rows_;  // as read_history gives them
 };
+
+// The lines of a history.csv, each with its values by name, "epoch" among them. Lines of another length than the header are left out.
+std::vector<std::vector<std::pair<std::string, double>>> read_history(const std::filesystem::path& path);
 
 }  // namespace limn

@@ -180,13 +180,24 @@ Evaluation Trainer::evaluate() const {
             double(count_correct(head_, all.logits, labels)) / double(N), all.outputs};
 }
 
-// Runs the body with the averaged weights in the model, if they are wanted.
-void Trainer::with_average(const std::function<void()>& body) {
-    std::vector<Tensor> own;
-    if (settings_.averaging > 0)
-        for (std::size_t i = 0; Weight * w : trained_weights(model_)) own.push_back(std::exchange(w->value, state_.averaged[i++].clone()));
+// Runs the body with other weights in the model; afterwards, also after an Error, it has its own again. No weights: its own.
+void Trainer::with_weights(const std::vector<Tensor>& weights, const std::function<void()>& body) {
+    struct Exchange {
+        std::vector<Weight*> places;
+        std::vector<Tensor> own;
+        ~Exchange() {
+            for (std::size_t i = 0; i < own.size(); i++) places[i]->value = own[i];
+        }
+    } exchange{trained_weights(model_), {}};
+    for (std::size_t i = 0; i < weights.size(); i++) exchange.own.push_back(std::exchange(exchange.places[i]->value, weights[i]));
     body();
-    for (std::size_t i = 0; i < own.size(); i++) trained_weights(model_)[i]->value = own[i];
+}
+
+// The running averages as they are now, or none if they are not wanted.
+std::vector<Tensor> Trainer::averages() const {
+    std::vector<Tensor> copies;
+    for (const Tensor& average : state_.averaged) copies.push_back(average.clone());
+    return copies;
 }
 
 // Saving that fails (a full disk) ends no training: what was saved before is still there, and the next epoch tries again.
@@ -202,10 +213,7 @@ void Trainer::attempt(const std::function<void()>& save) {
 // The Keras files; the model holds what belongs into last.h5.
 void Trainer::save_models() {
     save_model(run_.folder / "last.h5", model_, notes_, settings_.precision);
-    std::vector<Tensor> own;
-    for (std::size_t i = 0; Weight * w : trained_weights(model_)) own.push_back(std::exchange(w->value, state_.best[i++]));
-    save_model(run_.folder / "best.h5", model_, notes_, settings_.precision);
-    for (std::size_t i = 0; Weight * w : trained_weights(model_)) w->value = own[i++];
+    with_weights(state_.best, [&] { save_model(run_.folder / "best.h5", model_, notes_, settings_.precision); });
     saved_ = std::chrono::steady_clock::now();
 }
 
@@ -250,13 +258,12 @@ Outcome Trainer::train() {
     }
     tell([&](Callback& callback) { callback.on_train_begin(run_); });
 
-    bool stop = false;
-    for (int number = run_.first_epoch; number <= settings_.epochs && !stop; number++) {
+    for (int number = run_.first_epoch; number <= settings_.epochs && !state_.finished; number++) {
         const auto start = std::chrono::steady_clock::now();
         const EpochResult result = train_epoch(number);
         if (interrupted()) break;
         unsaved_.clear();
-        with_average([&] {
+        with_weights(averages(), [&] {
             const Evaluation validation = evaluate();
             state_.epoch = number;
             if (validation.accuracy > state_.best_accuracy ||
@@ -276,12 +283,12 @@ Outcome Trainer::train() {
                          {"seconds", seconds_since(start)}},
                         {}};
             tell([&](Callback& callback) { callback.on_epoch_end(epoch); });
-            stop = epoch.stop || (settings_.patience > 0 && number - state_.best_epoch >= settings_.patience);
+            state_.finished = epoch.stop || (settings_.patience > 0 && number - state_.best_epoch >= settings_.patience);
             if (seconds_since(saved_) > 10) attempt([&] { save_models(); });
         });
         attempt([&] { save_checkpoint(checkpoint, state_, model_, optimizer_); });
     }
-    if (!interrupted()) with_average([&] { attempt([&] { save_models(); }); });
+    if (!interrupted()) with_weights(averages(), [&] { attempt([&] { save_models(); }); });
 
     Outcome outcome{state_.best_epoch, {{"best_val_accuracy", state_.best_accuracy}, {"best_val_loss", state_.best_loss}}, {}, {}, 0};
     if (interrupted()) {

@@ -71,7 +71,8 @@ private:
     EpochResult train_epoch(int epoch);
     void add_teacher(const Tensor& images, Tensor& targets) const;
     void follow_average();
-    void with_average(const std::function<void()>& body);
+    void with_weights(const std::vector<Tensor>& weights, const std::function<void()>& body);
+    std::vector<Tensor> averages() const;
     void attempt(const std::function<void()>& save);
     void save_models();
     void tell(const std::function<void(Callback&)>& what);

@@ -3,7 +3,6 @@
 // watched; the epochs of a stopped run are read back from the page itself.
 #pragma once
 
-#include <map>
 #include <memory>
 
 #include "train/callback.h"
@@ -22,8 +21,7 @@ public:
 
 private:
     struct Data;
-    std::size_t embed(const Image& picture);  // its number among the page's pictures
-    void write(const Outcome* outcome);
+    void write(const Outcome* outcome) const;  // none while the run goes on
 
     std::filesystem::path file_;
     Run run_;

@@ -13,7 +13,10 @@ static std::size_t utf8_length(std::string_view text) {
                                                                : 0;
     for (std::size_t i = 1; i < length; i++)
         if ((byte(i) & 0xc0) != 0x80) return 0;
-    return length;
+    // Neither longer than need be, nor half of a UTF-16 pair, nor above U+10FFFF.
+    const bool too_low = (first == 0xe0 && byte(1) < 0xa0) || (first == 0xf0 && byte(1) < 0x90);
+    const bool too_high = (first == 0xed && byte(1) >= 0xa0) || (first == 0xf4 && byte(1) >= 0x90);
+    return too_low || too_high ? 0 : length;
 }
 
 std::string escaped(std::string_view text) {

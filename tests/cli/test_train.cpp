@@ -137,15 +137,16 @@ TEST_CASE("train: killed at any moment and resumed, it ends with the same weight
     std::vector<std::string> again = p.arguments(options, p.out + "2");
     again.push_back("--resume");
     int kills = 0;
-    for (int attempt = 0; attempt < 6; attempt++) {
+    Random random(3);
+    for (int attempt = 0; attempt < 10; attempt++) {
         const pid_t child = start_limn(again, p.folder);
-        std::this_thread::sleep_for(std::chrono::milliseconds(60 + 25 * attempt));
+        std::this_thread::sleep_for(std::chrono::milliseconds(30 + random.below(150)));
         kill(child, SIGKILL);
         int status = 0;
         waitpid(child, &status, 0);
         kills += WIFSIGNALED(status);
     }
-    MESSAGE("killed while it ran: ", kills, " times of 6");
+    MESSAGE("killed while it ran: ", kills, " times of 10");
     REQUIRE(limn_command(again, p.folder).status == 0);
     CHECK(read_file(p.out + "2/best.h5") == whole);
 }

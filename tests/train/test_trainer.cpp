@@ -262,6 +262,10 @@ TEST_CASE("training stops early when nothing gets better, and when a callback as
     const Result early = train(photos, settings, photos.folder / "early");
     CHECK(early.told->epochs.size() < 30);
     CHECK(int(early.told->epochs.size()) == early.outcome.best_epoch + 2);
+    settings.resume = true;  // it is finished: nothing is done again
+    const Result again = train(photos, settings, photos.folder / "early");
+    CHECK(again.told->epochs.empty());
+    CHECK(same_weights(early, again));
 }
 
 TEST_CASE("a callback that fails is left out, and the training goes on") {
