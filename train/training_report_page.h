@@ -112,7 +112,8 @@ function show(figures, epoch) {
 if (slider && shown.length) {
   const counts = shown.flatMap(epoch => Object.values(epoch.pictures).map(list => list.length));
   const figures = makeFigures(Math.max(...counts));
-  slider.max = slider.value = shown.length - 1;
+  slider.max = shown.length - 1;
+  slider.value = shown.length - 1;
   slider.hidden = shown.length < 2;
   slider.oninput = () => show(figures, shown[slider.value]);
   slider.oninput();

@@ -62,6 +62,7 @@ std::string line_chart(const std::string& title, const std::vector<Curve>& curve
         svg +=
             fmt::format("<line class=\"mark\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"><title>best epoch: {3}</title></line>\n",
                         x.at(marked), top, height - bottom, marked);
+    const std::size_t every = (count + 199) / 200;  // points to hover over: not more than the eye can tell apart
     for (std::size_t c = 0; c < curves.size(); c++) {
         std::string path;
         bool pen_down = false;
@@ -72,7 +73,7 @@ std::string line_chart(const std::string& title, const std::vector<Curve>& curve
         }
         svg += fmt::format("<path class=\"curve{}\" d=\"{}\"/>\n", c, path);
         for (std::size_t i = 0; i < curves[c].y.size(); i++)
-            if (const double value = curves[c].y[i]; std::isfinite(value) && (count <= 200 || i + 1 == curves[c].y.size()))
+            if (const double value = curves[c].y[i]; std::isfinite(value) && (i % every == 0 || i + 1 == curves[c].y.size()))
                 svg += fmt::format("<circle class=\"curve{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{}\"><title>{} {}: {:.5g}</title></circle>\n",
                                    c, x.at(double(i + 1)), y.at(value), count <= 30 ? 2.5 : 1.5, escaped(curves[c].name), i + 1, value);
         svg += fmt::format("<text class=\"legend curve{}\" text-anchor=\"end\" x=\"{}\" y=\"{}\">{}</text>\n", c, width - right,
