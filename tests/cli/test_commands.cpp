@@ -80,6 +80,29 @@ TEST_CASE("explain writes picture, raw map, page and JSON, and the JSON on stdou
     CHECK(Json::parse(slurp(desk / "out" / "photo.json")) == image);
 }
 
+TEST_CASE("without --model the bundled cat/dog model answers: the sample photo is a cat, and CAM and Grad-CAM are one map") {
+    Desk desk;
+    const std::string chelsea = LIMN_GOLDENS_DIR "/../../docs/photos/chelsea.png";
+    const CommandResult o =
+        limn_command({"explain", chelsea, "--method", "cam,grad-cam", "--save", "npy", "--json", "--out", desk.out}, desk);
+    REQUIRE_MESSAGE(o.status == 0, o.err);
+    const auto image = nlohmann::json::parse(o.out).at("images").at(0);
+    const auto& likeliest = image.at("predictions").at(0);
+    CHECK(likeliest.at("label") == "cat");
+    CHECK(likeliest.at("score").get<double>() == doctest::Approx(0.9908).epsilon(1e-3));
+    REQUIRE(image.at("maps").size() == 2);
+    const Tensor cam = read_npy(image.at("maps").at(0).at("files").at(0).get<std::string>());
+    const Tensor grad_cam = read_npy(image.at("maps").at(1).at("files").at(0).get<std::string>());
+    REQUIRE(cam.shape() == grad_cam.shape());
+    const double cells = double(cam.shape().size());
+    double worst = 0, largest = 0;
+    for (Index i = 0; i < cam.shape().size(); i++) {
+        worst = std::max(worst, std::abs(double(cam.data()[i]) - cells * double(grad_cam.data()[i])));
+        largest = std::max(largest, std::abs(double(cam.data()[i])));
+    }
+    CHECK(worst <= 1e-6 * largest);
+}
+
 TEST_CASE("many photos in one call, also of the same name, and of their own sizes") {
     const Desk desk;
     std::filesystem::create_directory(desk / "other");

@@ -13,6 +13,7 @@
 #include <functional>
 #include <iterator>
 #include <limits>
+#include <numeric>
 
 #include "tests/support.h"
 #include "weights/hdf5_file.h"
@@ -219,6 +220,25 @@ TEST_CASE("HDF5: numbers that cannot be looked at in place are read") {
         const Hdf5File file(path);
         CHECK_FALSE(file.mapped("/x"));
         CHECK(file.read("/x").shape() == Shape{3, 0, 5});
+    }
+    SUBCASE("every number of float16") {
+        std::vector<std::uint16_t> halves(1 << 16);
+        std::iota(halves.begin(), halves.end(), 0);
+        const hid_t half = H5Tcopy(H5T_IEEE_F32LE);
+        H5Tset_fields(half, 15, 10, 5, 0, 10), H5Tset_size(half, 2), H5Tset_ebias(half, 15);
+        { Raw raw(path); raw.array("x", half, {hsize_t(halves.size())}, halves.data()); }
+        H5Tclose(half);
+        const Tensor x = Hdf5File(path).read("/x");
+        int wrong = 0;
+        for (int i = 0; i < 1 << 16; i++) {
+            const int exponent = i >> 10 & 31, mantissa = i & 1023;
+            const double magnitude = exponent == 31 ? (mantissa ? NAN : INFINITY)
+                                     : exponent     ? std::ldexp(1024 + mantissa, exponent - 25)
+                                                    : std::ldexp(mantissa, -24);
+            const double expected = i >> 15 ? -magnitude : magnitude, found = x.at_flat(i);
+            wrong += std::isnan(expected) ? !std::isnan(found) : found != expected || std::signbit(found) != std::signbit(expected);
+        }
+        CHECK(wrong == 0);
     }
     SUBCASE("bfloat16 as Keras marks it, and two bytes of anything") {
         const hid_t two_bytes = H5Tcreate(H5T_OPAQUE, 2), text = text_type(H5T_VARIABLE, H5T_STR_NULLTERM, H5T_CSET_UTF8);
