@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/tensor.h"
@@ -21,6 +22,9 @@ public:
     double uniform() { return double(bits() >> 11) * 0x1p-53; }  // 0 <= u < 1
     double uniform(double low, double high) { return low + (high - low) * uniform(); }
     Index below(Index n) { return Index(bits() % std::uint64_t(n)); }
+    template <class T> void shuffle(std::vector<T>& list) {  // Fisher & Yates
+        for (std::size_t i = list.size(); i > 1; i--) std::swap(list[i - 1], list[std::size_t(below(Index(i)))]);
+    }
     double normal();  // mean 0, deviation 1 (Box & Muller 1958)
 
 private:

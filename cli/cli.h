@@ -38,7 +38,7 @@ struct Ready {
     double load_ms = 0;
 };
 Ready prepare(const Options& options);
-void print_notes(const Ready& ready);  // to stderr: what was inferred
+void print_notes(const LoadedModel& loaded);  // to stderr: what was inferred
 
 struct Photo {
     std::string path;
@@ -49,6 +49,7 @@ Photo load_photo(const std::string& path, const Ready& ready);
 Tensor stack(const std::vector<Photo>& photos);  // (N,h,w,c)
 
 std::pair<Index, Index> parse_size(const std::string& text);  // "128x96"
+Resampling parse_resize(const std::string& text);             // "nearest", "bilinear"
 
 double milliseconds_since(std::int64_t start_ns);
 std::int64_t now_ns();

@@ -77,7 +77,7 @@ Json json_of(const Prediction& p) { return {{"index", p.index}, {"label", p.labe
 class Explainer {
 public:
     explicit Explainer(const ExplainOptions& o) : o_(o), ready_(prepare(o)), model_(ready_.loaded.model) {
-        print_notes(ready_);
+        print_notes(ready_.loaded);
         request_ = {chosen_methods(model_, o.methods), chosen_layers(model_, o.layers), o.target, Score::logit, ready_.loaded.labels};
         LIMN_CHECK(o.score == "logit" || o.score == "output", "--score {}: logit and output are known", o.score);
         request_.score = o.score == "output" ? Score::output : Score::logit;

@@ -64,6 +64,11 @@ std::pair<Index, Index> parse_size(const std::string& text) {
     return {h, w};
 }
 
+Resampling parse_resize(const std::string& text) {
+    LIMN_CHECK(text == "nearest" || text == "bilinear", "--resize {}: nearest and bilinear are known", text);
+    return text == "nearest" ? Resampling::nearest : Resampling::bilinear;
+}
+
 Ready prepare(const Options& o) {
     const std::int64_t start = now_ns();
     set_thread_count(o.threads);
@@ -76,8 +81,7 @@ Ready prepare(const Options& o) {
         return option == "auto" || option.empty() ? stored : option;
     };
     ready.preprocess = o.preprocess == "auto" ? preprocess_of(ready.loaded) : PreprocessChoice{preprocess_named(o.preprocess), "asked for"};
-    const std::string resize = asked(o.resize, ready.loaded.resize.empty() ? "nearest" : ready.loaded.resize);
-    LIMN_CHECK(resize == "nearest" || resize == "bilinear", "--resize {}: nearest and bilinear are known", resize);
+    const Resampling resampling = parse_resize(asked(o.resize, ready.loaded.resize.empty() ? "nearest" : ready.loaded.resize));
 
     LIMN_CHECK(model.inputs.size() == 1, "model '{}' has {} inputs; photos go to models with one: give arrays to `limn run`", model.name,
                model.inputs.size());
@@ -85,7 +89,7 @@ Ready prepare(const Options& o) {
     LIMN_CHECK(input.rank() == 4 && (input[3] == 3 || input[3] == 1),
                "model '{}' takes {}, not photos with 1 or 3 channels: give arrays to `limn run`", model.name, input.str());
     PhotoInput& photo = ready.input;
-    photo = {ready.preprocess.mode, input[1], input[2], resize == "nearest" ? Resampling::nearest : Resampling::bilinear, int(input[3])};
+    photo = {ready.preprocess.mode, input[1], input[2], resampling, int(input[3])};
     const bool fixed = input[1] > 0 && input[2] > 0;
     const std::string size = asked(o.size, fixed ? "" : ready.loaded.size);
     if (size == "native") {
@@ -103,8 +107,8 @@ Ready prepare(const Options& o) {
     return ready;
 }
 
-void print_notes(const Ready& ready) {
-    for (const std::string& note : ready.loaded.notes) std::fprintf(stderr, "limn: note: %s\n", note.c_str());
+void print_notes(const LoadedModel& loaded) {
+    for (const std::string& note : loaded.notes) std::fprintf(stderr, "limn: note: %s\n", note.c_str());
 }
 
 Photo load_photo(const std::string& path, const Ready& ready) {

@@ -16,7 +16,7 @@ struct PredictOptions : Options {
 
 void predict(const PredictOptions& o) {
     const Ready ready = prepare(o);
-    print_notes(ready);
+    print_notes(ready.loaded);
     using Json = nlohmann::ordered_json;
     Json document{{"limn", LIMN_VERSION},
                   {"model", ready.loaded.file.string()},

@@ -64,11 +64,6 @@ struct Network {
     bool from_scratch = false;
 };
 
-Resampling resampling_named(const std::string& name) {
-    LIMN_CHECK(name == "nearest" || name == "bilinear", "--resize {}: nearest and bilinear are known", name);
-    return name == "nearest" ? Resampling::nearest : Resampling::bilinear;
-}
-
 // A model without weights; the input's size as asked for.
 Model unweighted(const TrainOptions& o) {
     if (const Architecture* a = find_architecture(o.architecture)) return a->build();
@@ -89,7 +84,7 @@ Network open_network(const TrainOptions& o, Index classes) {
         network.from_scratch = true;
     } else {
         LoadedModel loaded = load_model({o.base.empty() ? o.model : o.base, "", ""});
-        for (const std::string& note : loaded.notes) std::fprintf(stderr, "limn: note: %s\n", note.c_str());
+        print_notes(loaded);
         network.model = std::move(loaded.model);
         if (size.empty()) size = loaded.size;
         if (mode.empty()) mode = loaded.preprocess;
@@ -104,7 +99,7 @@ Network open_network(const TrainOptions& o, Index classes) {
                                                        : std::pair<Index, Index>(224, 224);
     LIMN_CHECK((input[1] < 0 || input[1] == h) && (input[2] < 0 || input[2] == w), "--size {}x{}: model '{}' takes only {}x{}", h, w,
                model.name, input[1], input[2]);
-    network.input = {mode.empty() ? choose_preprocess(model).mode : preprocess_named(mode), h, w, resampling_named(o.resize),
+    network.input = {mode.empty() ? choose_preprocess(model).mode : preprocess_named(mode), h, w, parse_resize(o.resize),
                      int(input[3])};
 
     if (!o.base.empty()) {

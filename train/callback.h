@@ -58,6 +58,11 @@ struct Epoch {
     }
 };
 
+// Which epoch is the best: that of the higher validation accuracy, then of the lower loss.
+inline bool is_better(double accuracy, double loss, double best_accuracy, double best_loss) {
+    return accuracy > best_accuracy || (accuracy == best_accuracy && loss < best_loss);
+}
+
 // A validation photo that the network takes for something else, the surest mistakes first.
 struct Mistake {
     std::string path, label, predicted;

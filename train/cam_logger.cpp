@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cam/explain.h"
+#include "train/loss.h"
 #include "view/overlay.h"
 
 namespace limn {
@@ -62,7 +63,7 @@ void add_mistakes(Outcome& outcome, const Evaluation& evaluation, const std::vec
     std::vector<std::pair<float, std::size_t>> wrong;  // score of the predicted class, photo
     for (std::size_t i = 0; i < samples.size(); i++) {
         const float* p = evaluation.outputs.data() + Index(i) * K;
-        const std::size_t answer = K == 1 ? std::size_t(p[0] >= 0.5f) : std::size_t(std::max_element(p, p + K) - p);
+        const auto answer = std::size_t(answer_of(p, K, 0.5f));
         outcome.confusion[std::size_t(samples[i].label)][answer]++;
         const float score = K > 1 ? p[answer] : answer == 1 ? p[0] : 1 - p[0];
         if (answer != std::size_t(samples[i].label)) wrong.emplace_back(score, i);

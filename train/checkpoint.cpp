@@ -2,19 +2,12 @@
 
 #include <nlohmann/json.hpp>
 
+#include "train/step.h"
 #include "weights/hdf5_file.h"
 
 namespace limn {
 
 using Json = nlohmann::ordered_json;
-
-std::vector<Weight*> trained_weights(const Model& model) {
-    std::vector<Weight*> list;
-    for (Layer* layer : model.weighted_layers())
-        for (Weight& w : layer->weights)
-            if (layer->trainable) list.push_back(&w);
-    return list;
-}
 
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& state, const Model& model, const Optimizer& optimizer) {
     Hdf5Writer file(path);

@@ -18,7 +18,7 @@ struct Checkpoint {
     double best_accuracy = -1, best_loss = 0;
     std::uint64_t data = 0;                                     // Dataset::fingerprint
     std::vector<std::pair<std::string, std::string>> settings;  // of the run
-    // of trained_weights(), each as many or none
+    // of trained_weights() (train/step.h), each as many or none
     std::vector<Tensor> averaged;  // their running averages
     std::vector<Tensor> best;      // as they were in the best epoch
 };
@@ -27,8 +27,5 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& state,
 
 // Fills model and optimizer. An Error if the file belongs to another network.
 Checkpoint load_checkpoint(const std::filesystem::path& path, Model& model, Optimizer& optimizer);
-
-// All weights of the layers that are not frozen, moving averages too. Frozen ones are in the base's own file.
-std::vector<Weight*> trained_weights(const Model& model);
 
 }  // namespace limn

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "autograd/training.h"
 #include "engine/file.h"
@@ -152,7 +151,7 @@ Dataset open_dataset(const fs::path& folder, const DatasetOptions& options) {
         LIMN_CHECK(!own.empty(), "{}: holds no photo that can be used", (training / data.labels[label]).string());
         std::size_t held_out = 0;
         if (validation.empty()) {
-            for (std::size_t i = own.size() - 1; i > 0; i--) std::swap(own[i], own[std::size_t(random.below(Index(i) + 1))]);
+            random.shuffle(own);
             held_out = std::size_t(std::llround(double(own.size()) * options.validation_share));
             LIMN_CHECK(held_out < own.size(), "{}: too few photos to keep some for validation", (training / data.labels[label]).string());
         }

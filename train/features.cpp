@@ -32,10 +32,7 @@ std::shared_ptr<void> mapped_file(const std::filesystem::path& folder, std::size
 Tensor compute_features(const Backend& backend, const Model& model, int node, const std::vector<Sample>& samples,
                         const LoaderSettings& settings, std::uint64_t memory, const std::filesystem::path& folder,
                         const std::string& label) {
-    LoaderSettings plain = settings;
-    plain.augmentation = {};
-    plain.shuffle = plain.drop_rest = false;
-    Loader loader(samples, plain, 0);
+    Loader loader(samples, settings, 0);
     ProgressBar bar(samples.size(), label, stderr);
     const Model base = model.up_to(node);
     Tensor features;

@@ -38,11 +38,7 @@ std::vector<std::string> keys_of(const std::vector<Row>& rows) {
 
 Curve curve_of(const std::vector<Row>& rows, const char* name, const char* key) {
     Curve curve{name, {}};
-    for (const Row& row : rows) {
-        const auto count = std::size_t(std::clamp(value_of(row, "epoch"), 1.0, 1e6));
-        curve.y.resize(std::max(curve.y.size(), count), NAN);
-        curve.y[count - 1] = value_of(row, key);
-    }
+    for (const Row& row : rows) curve.set(std::size_t(value_of(row, "epoch")), value_of(row, key));
     return curve;
 }
 

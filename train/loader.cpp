@@ -9,7 +9,7 @@ std::vector<std::size_t> shuffled(std::size_t count, std::uint64_t seed, int epo
     std::vector<std::size_t> order(count);
     std::iota(order.begin(), order.end(), std::size_t(0));
     Random random(seed + std::uint64_t(epoch) * 0x9e3779b97f4a7c15, "order");
-    for (std::size_t i = count; i > 1; i--) std::swap(order[i - 1], order[std::size_t(random.below(Index(i)))]);
+    random.shuffle(order);
     return order;
 }
 
@@ -40,8 +40,7 @@ Batch Loader::make(std::size_t number) const {
         const std::size_t which = order_[i];
         const Sample& sample = samples_[which];
         Random random(settings_.seed ^ (std::uint64_t(epoch_) << 32 | which), "augment");
-        const Tensor x =
-            augmented(sample.photo.rgb.empty() ? read_image(sample.path) : sample.photo, settings_.input, settings_.augmentation, random);
+        const Tensor x = augmented(sample.decoded(), settings_.input, settings_.augmentation, random);
         if (batch.images.empty()) batch.images = Tensor(x.shape().with(0, Index(last - first)));
         LIMN_CHECK(x.shape().with(0, Index(last - first)) == batch.images.shape(),
                    "{}: photos of different sizes cannot share a batch: give --size", sample.path.string());

@@ -29,6 +29,13 @@ struct LoaderSettings {
     bool shuffle = false;
     bool drop_rest = false;  // leave out a last batch that is not full (batch statistics of one photo mean nothing)
     int workers = 1;         // threads
+
+    // Each photo once, in order, as it is: to look at, not to learn from.
+    LoaderSettings plain(const PhotoInput& how) const {
+        LoaderSettings settings = *this;
+        settings.input = how, settings.augmentation = {}, settings.shuffle = settings.drop_rest = false;
+        return settings;
+    }
 };
 
 // 0 to count-1 in an order of its own each epoch.

@@ -73,14 +73,14 @@ Tensor targets_of(const Head& head, const std::vector<int>& classes, double smoo
     return targets;
 }
 
+Index answer_of(const float* scores, Index K, float least) {
+    return K == 1 ? Index(scores[0] >= least) : Index(std::max_element(scores, scores + K) - scores);
+}
+
 Index count_correct(const Head& head, const Tensor& logits, const std::vector<int>& classes) {
     const Index K = head.classes;
     Index correct = 0;
-    for (std::size_t n = 0; n < classes.size(); n++) {
-        const float* z = logits.data() + Index(n) * K;
-        const Index answer = K == 1 ? Index(z[0] >= 0) : Index(std::max_element(z, z + K) - z);
-        correct += answer == classes[n];
-    }
+    for (std::size_t n = 0; n < classes.size(); n++) correct += answer_of(logits.data() + Index(n) * K, K, 0) == classes[n];
     return correct;
 }
 

@@ -21,6 +21,10 @@ Var loss_of(const Head& head, Tape& tape, const Var& logits, const Tensor& targe
 // t (1 - s) + s/2 (binary) or t (1 - s) + s/K.
 Tensor targets_of(const Head& head, const std::vector<int>& classes, double label_smoothing);
 
+// The class a row of K scores stands for; `least` is the smallest score of a single sigmoid that means class 1: 0 for logits,
+// 0.5 for probabilities.
+Index answer_of(const float* scores, Index K, float least);
+
 // How many of the N rows are classified as `classes` says.
 Index count_correct(const Head& head, const Tensor& logits, const std::vector<int>& classes);
 

@@ -12,6 +12,8 @@
 #include <string>
 #include <string_view>
 
+#include "view/utf8.h"
+
 namespace limn {
 
 // Little-endian, whatever the machine.
@@ -20,8 +22,6 @@ template <class Unsigned> std::string fixed(Unsigned value) {
     for (std::size_t i = 0; i < sizeof(Unsigned); i++) bytes += char((value >> 8 * i) & 255);
     return bytes;
 }
-inline std::string fixed32(std::uint32_t value) { return fixed(value); }
-inline std::string fixed64(std::uint64_t value) { return fixed(value); }
 
 // Seven bits a byte, the lowest first; the top bit says that more follow.
 inline std::string varint(std::uint64_t value) {
@@ -30,32 +30,10 @@ inline std::string varint(std::uint64_t value) {
     return bytes + char(value);
 }
 
-// Bytes that are not UTF-8 become U+FFFD: readers give up at a text that is not valid, and names of files can be anything.
-inline std::string valid_utf8(std::string_view text) {
-    constexpr std::uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};  // by length: a longer form of a small number is not valid
-    std::string valid;
-    while (!text.empty()) {
-        const auto lead = static_cast<unsigned char>(text[0]);
-        const int ones = std::countl_one(lead);
-        const std::size_t length = ones == 0 ? 1 : std::size_t(ones);
-        std::uint32_t code = ones == 0 ? lead : lead & (0x7fu >> ones);
-        bool good = ones != 1 && ones <= 4 && length <= text.size();
-        for (std::size_t i = 1; good && i < length; i++) {
-            const auto next = static_cast<unsigned char>(text[i]);
-            good = next >> 6 == 2;
-            code = code << 6 | (next & 63);
-        }
-        good = good && code >= smallest[length] && code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff);
-        valid += good ? text.substr(0, length) : "\xef\xbf\xbd";
-        text.remove_prefix(good ? length : 1);
-    }
-    return valid;
-}
-
 class Message {
 public:
     Message& integer(int field, std::int64_t value) { return add(field, 0, varint(static_cast<std::uint64_t>(value))); }
-    Message& real(int field, double value) { return add(field, 1, fixed64(std::bit_cast<std::uint64_t>(value))); }
+    Message& real(int field, double value) { return add(field, 1, fixed(std::bit_cast<std::uint64_t>(value))); }
     Message& bytes(int field, std::string_view value) { return add(field, 2, varint(value.size())).append(value); }
     Message& text(int field, std::string_view value) { return bytes(field, valid_utf8(value)); }
     Message& message(int field, const Message& value) { return bytes(field, value.encoded_); }

@@ -4,11 +4,17 @@
 
 namespace limn {
 
-std::vector<Weight*> trainable_weights(const Model& model) {
+std::vector<Weight*> trained_weights(const Model& model) {
     std::vector<Weight*> list;
     for (Layer* layer : model.weighted_layers())
         for (Weight& w : layer->weights)
-            if (layer->trainable && w.trainable) list.push_back(&w);
+            if (layer->trainable) list.push_back(&w);
+    return list;
+}
+
+std::vector<Weight*> trainable_weights(const Model& model) {
+    std::vector<Weight*> list = trained_weights(model);
+    std::erase_if(list, [](const Weight* w) { return !w->trainable; });
     return list;
 }
 

@@ -9,7 +9,10 @@
 
 namespace limn {
 
-// The weights training changes: those of layers that are not frozen, without moving averages. Each once, in the model's order.
+// The weights training changes: all of the layers that are not frozen. Each once, in the model's order.
+std::vector<Weight*> trained_weights(const Model& model);
+
+// Those among them that have gradients: without moving averages.
 std::vector<Weight*> trainable_weights(const Model& model);
 
 struct StepResult {

@@ -20,10 +20,10 @@ namespace fs = std::filesystem;
 namespace {
 
 // TensorFlow keeps checksums rotated and shifted: that of data which itself holds checksums would be a weak one.
-std::string masked_crc(std::string_view bytes) { return fixed32(std::rotr(crc32c(bytes), 15) + 0xa282ead8); }
+std::string masked_crc(std::string_view bytes) { return fixed(std::rotr(crc32c(bytes), 15) + 0xa282ead8); }
 
 std::string framed(const Message& event) {
-    const std::string length = fixed64(event.encoded().size());
+    const std::string length = fixed(std::uint64_t(event.encoded().size()));
     return length + masked_crc(length) + event.encoded() + masked_crc(event.encoded());
 }
 
@@ -36,7 +36,7 @@ Message value(const std::string& tag, const Message& tensor, const char* plugin)
 
 Message scalar(const std::string& tag, double number) {
     const Message shape;  // no dimensions
-    const std::string bytes = fixed32(std::bit_cast<std::uint32_t>(static_cast<float>(number)));
+    const std::string bytes = fixed(std::bit_cast<std::uint32_t>(static_cast<float>(number)));
     return value(tag, Message().integer(1, float_type).message(2, shape).bytes(4, bytes), "scalars");
 }
 

@@ -7,9 +7,9 @@
 
 #include "train/cam_logger.h"
 #include "train/loss.h"
-#include "train/protobuf.h"
 #include "train/step.h"
 #include "view/terminal.h"
+#include "view/utf8.h"
 
 namespace limn {
 
@@ -59,6 +59,7 @@ Trainer::Trainer(const Backend& backend, Model& model, const Dataset& data, cons
     LIMN_CHECK(settings_.averaging >= 0 && settings_.averaging < 1, "averaging by {} makes no sense: 0 to below 1", settings_.averaging);
     LIMN_CHECK(!settings_.teacher || settings_.loader.input.mode == Preprocess::raw,
                "a teacher needs a student that takes raw pixels (its first layer a Rescaling), since both see the same picture");
+    if (settings_.teacher) teacher_head_ = find_head(*settings_.teacher->model);
 }
 
 void Trainer::tell(const std::function<void(Callback&)>& what) {
@@ -75,7 +76,6 @@ void Trainer::tell(const std::function<void(Callback&)>& what) {
 
 void Trainer::add_teacher(const Tensor& images, Tensor& targets) const {
     const Teacher& teacher = *settings_.teacher;
-    const Head head = find_head(*teacher.model);
     Tensor pixels = images;
     const Index h = teacher.input.height, w = teacher.input.width;
     if (h && (h != images.shape()[1] || w != images.shape()[2])) {
@@ -85,7 +85,7 @@ void Trainer::add_teacher(const Tensor& images, Tensor& targets) const {
     pixels = pixels.clone();
     preprocess(teacher.input.mode, pixels);
     Tape tape(backend_);
-    const Tensor answers = teacher.model->forward(tape, {pixels})[std::size_t(head.output)].value;
+    const Tensor answers = teacher.model->forward(tape, {pixels})[std::size_t(teacher_head_.output)].value;
     LIMN_CHECK(answers.shape() == targets.shape(), "the teacher answers {}, the student {}", answers.shape().str(), targets.shape().str());
     const float own = float(1 - teacher.weight), its = float(teacher.weight);
     for (Index i = 0; i < targets.size(); i++) targets.data()[i] = own * targets.data()[i] + its * answers.data()[i];
@@ -164,10 +164,7 @@ Evaluation Trainer::evaluate() const {
                                   std::array{upper_head_.logits, upper_head_.output}));
         }
     } else {
-        LoaderSettings plain = settings_.loader;
-        plain.input = settings_.validation_input;
-        plain.augmentation = {};
-        Loader loader(samples, plain, 0);
+        Loader loader(samples, settings_.loader.plain(settings_.validation_input), 0);
         Batch batch;
         for (Index first = 0; loader.next(batch); first += Index(batch.labels.size())) {
             Tape tape(backend_);
@@ -244,10 +241,9 @@ Outcome Trainer::train() {
     keeps_features_ = cut != model_.inputs[0] && !settings_.loader.augmentation.changes() && !settings_.teacher;
     if (keeps_features_) {
         const auto features_of = [&](const std::vector<Sample>& samples, const PhotoInput& input, const char* label) {
-            LoaderSettings plain = settings_.loader;
-            plain.input = input;
             const auto start = std::chrono::steady_clock::now();
-            const Tensor features = compute_features(backend_, model_, cut, samples, plain, settings_.feature_memory, run_.folder, label);
+            const Tensor features = compute_features(backend_, model_, cut, samples, settings_.loader.plain(input),
+                                                     settings_.feature_memory, run_.folder, label);
             std::fprintf(stderr, "limn: %s: %zu, %.4g photos/s\n", label, samples.size(), double(samples.size()) / seconds_since(start));
             return features;
         };
@@ -266,8 +262,7 @@ Outcome Trainer::train() {
         with_weights(averages(), [&] {
             const Evaluation validation = evaluate();
             state_.epoch = number;
-            if (validation.accuracy > state_.best_accuracy ||
-                (validation.accuracy == state_.best_accuracy && validation.loss < state_.best_loss)) {
+            if (is_better(validation.accuracy, validation.loss, state_.best_accuracy, state_.best_loss)) {
                 state_.best_epoch = number, state_.best_accuracy = validation.accuracy, state_.best_loss = validation.loss;
                 state_.best.clear();
                 for (const Weight* w : trained_weights(model_)) state_.best.push_back(w->value);

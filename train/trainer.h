@@ -84,7 +84,7 @@ private:
     TrainSettings settings_;
     ModelNotes notes_;
     Run run_;
-    Head head_;
+    Head head_, teacher_head_;
     Optimizer optimizer_;
     Checkpoint state_;
     std::vector<std::unique_ptr<Callback>> callbacks_;

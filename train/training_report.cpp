@@ -31,7 +31,6 @@ namespace {
 
 constexpr Index longest_side = 192;  // of a picture in the page
 constexpr int jpeg_quality = 75;     // a fifth fewer bytes than 85
-constexpr std::size_t most_epochs = 1000000;
 constexpr std::string_view data_begin = "<script id=\"data\" type=\"application/json\">", data_end = "</script>";
 
 std::string thumbnail(const Image& picture) {
@@ -57,21 +56,18 @@ Json data_of(const std::filesystem::path& file) {
 Curve curve_of(const Json& epochs, const char* name, const char* key) {
     Curve curve{name, {}};
     for (const Json& epoch : epochs) {
-        const auto number = std::size_t(std::clamp(epoch["number"].get<int>(), 1, int(most_epochs)));
-        curve.y.resize(std::max(curve.y.size(), number), NAN);
         const Json& scalars = epoch["scalars"];
-        if (scalars.contains(key) && scalars[key].is_number()) curve.y[number - 1] = scalars[key].get<double>();
+        const bool known = scalars.contains(key) && scalars[key].is_number();
+        curve.set(std::size_t(std::max(1, epoch["number"].get<int>())), known ? scalars[key].get<double>() : NAN);
     }
     return curve;
 }
 
-// As the trainer chooses its best weights: by accuracy, then by loss. 0 if no epoch has an accuracy.
+// As the trainer chooses its best weights. 0 if no epoch has an accuracy.
 int best_epoch(const Curve& accuracy, const Curve& loss) {
     std::size_t best = 0;
     for (std::size_t i = 0; i < accuracy.y.size(); i++) {
-        const auto better = [&](std::size_t b) {
-            return accuracy.y[i] > accuracy.y[b] || (accuracy.y[i] == accuracy.y[b] && loss.y[i] < loss.y[b]);
-        };
+        const auto better = [&](std::size_t b) { return is_better(accuracy.y[i], loss.y[i], accuracy.y[b], loss.y[b]); };
         if (std::isfinite(accuracy.y[i]) && (best == 0 || better(best - 1))) best = i + 1;
     }
     return int(best);

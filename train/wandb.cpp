@@ -39,7 +39,7 @@ std::string in_blocks(std::string_view record, std::uint64_t position) {
         const std::size_t size = std::min(record.size(), left - chunk_header);
         ends = size == record.size();
         const std::string body = char(begins ? (ends ? whole : first) : ends ? last : middle) + std::string(record.substr(0, size));
-        chunks += fixed32(crc32(body)) + fixed(static_cast<std::uint16_t>(size)) + body;
+        chunks += fixed(crc32(body)) + fixed(static_cast<std::uint16_t>(size)) + body;
         record.remove_prefix(size);
     }
     return chunks;
@@ -238,8 +238,9 @@ void WandbOffline::on_epoch_end(Epoch& epoch) {
     write(history, line.message(2, Message().integer(1, step)));
 
     // Readers derive no summary, and a run may be killed at any time: it is written with every epoch.
-    if (const auto accuracy = epoch.scalar("val_accuracy"); accuracy && *accuracy > best_val_accuracy_) {
-        best_val_accuracy_ = *accuracy;
+    const double loss = epoch.scalar("val_loss").value_or(0);
+    if (const auto accuracy = epoch.scalar("val_accuracy"); accuracy && is_better(*accuracy, loss, best_val_accuracy_, best_val_loss_)) {
+        best_val_accuracy_ = *accuracy, best_val_loss_ = loss;
         best_epoch_ = epoch.number;
     }
     if (best_epoch_ > 0) {

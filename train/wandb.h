@@ -50,7 +50,7 @@ private:
     std::int64_t records_ = 0, started_ = 0;
     bool resumed_ = false;
     int first_epoch_ = 1, last_step_ = -1, best_epoch_ = 0;
-    double best_val_accuracy_ = -HUGE_VAL;
+    double best_val_accuracy_ = -HUGE_VAL, best_val_loss_ = 0;
 };
 
 }  // namespace limn

@@ -28,6 +28,12 @@ struct Axis {
 
 }  // namespace
 
+void Curve::set(std::size_t x, double value) {
+    x = std::clamp<std::size_t>(x, 1, 1000000);
+    if (y.size() < x) y.resize(x, NAN);
+    y[x - 1] = value;
+}
+
 std::string line_chart(const std::string& title, const std::vector<Curve>& curves, int marked) {
     double low = HUGE_VAL, high = -HUGE_VAL;
     std::size_t count = 1;

@@ -9,6 +9,8 @@ namespace limn {
 struct Curve {
     std::string name;
     std::vector<double> y;  // at x = 1, 2, 3...; NaN and infinities leave a gap
+
+    void set(std::size_t x, double value);  // 1 <= x <= 1,000,000; what lies before and was never set is a gap
 };
 
 // marked: an x that is shown by a line, 0 for none. Colours come from the page: classes curve0, curve1..., axis, mark.
