@@ -62,6 +62,7 @@ void add_run(CLI::App& app);
 void add_init(CLI::App& app);
 void add_fetch(CLI::App& app);
 void add_train(CLI::App& app);
+void add_bench(CLI::App& app);
 
 // What the user typed, for records: "limn train photos --base vgg16-notop"
 const std::string& command_line();

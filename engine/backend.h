@@ -46,7 +46,11 @@ struct ConvWeights {
 };
 
 enum class Direction { forward, grad_input };
-enum class Fused { none, relu };  // done to the result before it is stored
+// Done to the result before it is stored. The pool: 2x2, stride 2, of what relu leaves; y is then (N,p/2,q/2,k).
+enum class Fused { none, relu, relu6, relu_max_pool };
+template <class T> T fused_value(Fused fused, T v) {  // without the pool
+    return fused == Fused::none ? v : v < 0 ? T(0) : fused == Fused::relu6 && v > 6 ? T(6) : v;
+}
 
 // A convolution with everything decided and prepared. run() may be called with any number of images.
 // forward: y = fused(conv(x) + bias). grad_input: x is dy (N,p,q,k), y is dx (N,h,w,c), and the bias has c elements:
@@ -59,6 +63,7 @@ public:
     virtual ~ConvPlan() = default;
     virtual std::string algorithm() const = 0;
     virtual void run(const Tensor& x, Tensor& y) const = 0;
+    virtual bool pools() const { return false; }  // does run() do relu_max_pool's pool? If not, it does its relu.
     std::vector<Refusal> refusals;  // better candidates that said no, and why
 };
 

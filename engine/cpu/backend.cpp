@@ -43,7 +43,7 @@ void CpuBackend::dense(const Tensor& x, const Tensor& kernel, const Tensor& bias
             for (Index i = begin; i < end; i++) {
                 float sum = bias.empty() ? 0 : bias.data()[i % K];
                 for (Index slice = 0; slice < slices; slice++) sum += sums[std::size_t(slice * n * K + i)];
-                out[i] = fused == Fused::relu && sum < 0 ? 0 : sum;
+                out[i] = fused_value(fused, sum);
             }
         });
     }

@@ -26,8 +26,25 @@ struct Candidate {
     std::unique_ptr<ConvPlan> (*plan)(const ConvProblem&);
 };
 
-std::span<const Candidate> candidates();
+// Each in a file of its own name. Refusals: why not; empty if it can.
+std::string refuse_depthwise(const ConvProblem&);
+std::unique_ptr<ConvPlan> plan_depthwise(const ConvProblem&);
+std::string refuse_winograd2(const ConvProblem&);
+std::string refuse_winograd4(const ConvProblem&);
+std::unique_ptr<ConvPlan> plan_winograd2(const ConvProblem&);
+std::unique_ptr<ConvPlan> plan_winograd4(const ConvProblem&);
+std::unique_ptr<ConvPlan> plan_implicit_gemm(const ConvProblem&);  // never refuses
+
+std::span<const Candidate> candidates();  // in order of preference
 std::unique_ptr<ConvPlan> plan_convolution(const ConvProblem&);
+
+// A kernel as an algorithm wants it: made once, then shared by all plans of these weights.
+using Packed = std::shared_ptr<const std::vector<float>>;
+template <class Pack> Packed packed_once(const ConvWeights& weights, const std::string& key, Pack pack) {
+    Packed& slot = weights.packed[key];
+    if (!slot) slot = std::make_shared<const std::vector<float>>(pack());
+    return slot;
+}
 
 // Which in pixel each tap of each out pixel reads, along both axes: in_row(i, r) or -1 where there is nothing to read.
 // Forward: i*stride + r*dilation - pad. Toward the input: the p with p*stride = i + pad - r*dilation, if there is one.

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "engine/tensor.h"
+#include "engine/backend.h"
 
 namespace limn::cpu {
 
@@ -18,7 +18,7 @@ struct TileJob {
     Index taps, channels;
     const float* weights;  // a panel: [all taps][channels][tile columns]
     const float* bias;     // [tile columns] or null
-    bool relu;
+    Fused fused;
     float* const* y;    // [tile rows]: where the results of pixel m go
     int rows, columns;  // how many of the tile are real
 };
@@ -31,13 +31,35 @@ struct OuterJob {
     Index out_step, rows, columns;
 };
 
+// A Winograd convolution's planes: x (N,h,w,c) -> y (N,p,q,k), or y (N,p/2,q/2,k) where the 2x2 max pool is done at once. Tiles of
+// m x m outputs are numbered image by image, row by row.
+struct WinogradPlane {
+    Index h, w, c, p, q, k, pad_top, pad_left;
+    struct Tile {
+        Index n, p, q;  // its first output
+    };
+    Index rows(Index m) const { return (p + m - 1) / m; }
+    Index columns(Index m) const { return (q + m - 1) / m; }
+    Tile tile(Index t, Index m) const {
+        const Index across = columns(m), each = rows(m) * across;
+        return {t / each, t % each / across * m, t % across * m};
+    }
+};
+
+// The transforms of F(m x m, 3x3), documented in winograd_tiles.h.
+struct WinogradKernels {
+    void (*input)(const WinogradPlane&, const float* x, Index block, Index first, Index last, Index tiles, float* v, Index v_step);
+    void (*output)(const WinogradPlane&, const float* m, Index m_step, Index block, Index tiles, const float* bias, Fused, Index k, float* y);
+    void (*kernel)(const double (*G)[3], const float* g, float* u, Index u_step);
+};
+
 struct Kernels {
     const char* isa;
     int tile_rows, tile_columns;
     void (*tile)(const TileJob&);
     // y[c] = fused(bias[c] + sum_t pixels[t][c] * weights[tap_ids[t]][c]), a pixel of a depthwise convolution
     void (*depthwise)(const float* const* pixels, const Index* tap_ids, Index taps, Index channels, const float* weights, const float* bias,
-                      bool relu, float* y);
+                      Fused fused, float* y);
     // y[n][k] = sum_{c < depth} x[n][c] * w[c][k] for up to 8 rows n: whole rows of w stream by, 8 at a time
     void (*dense_rows)(const float* x, Index x_step, Index n, const float* w, Index depth, Index k, float* y);
     // y[n*y_step] = sum_k x[n][k] * w[k] for up to 8 rows n
@@ -62,6 +84,9 @@ struct Kernels {
     void (*blend)(const float* dy, const float* x, const float* mean, const float* a, const float* b, const float* shift, Index c,
                   float* dx);
     void (*multiply_add)(const float* a, const float* b, Index size, float* y);  // y += a * b
+    int lanes;
+    WinogradKernels winograd2, winograd4;  // F(2x2,3x3) and F(4x4,3x3)
+    void (*winograd_products)(Index tiles, const float* v, const float* u, Index channels, float* m, const float* next);
 };
 
 namespace baseline {

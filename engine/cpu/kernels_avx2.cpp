@@ -1,5 +1,7 @@
 // AVX2 and FMA: 8 lanes, 16 registers = 6 x 2 results + 2 weights + 1 broadcast.
 #include "engine/cpu/kernels.h"
+
+#include <algorithm>
 #include "engine/cpu/target.h"
 
 #if defined(__x86_64__)
@@ -16,9 +18,12 @@ constexpr int LANES = 8, ROWS = 6;
 
 #include "engine/cpu/loops.h"
 
+#include "engine/cpu/winograd_tiles.h"
+
 const Kernels kernels = {"avx2",     ROWS,         COLUMNS,  tile,        depthwise,    dense_rows, dots,        outer,
                          relu,       relu_grad,    add,      subtract,    multiply,     scale,      affine,      maximum,
-                         maximum_at, weighted_sum, sum_rows, sum_squares, sum_products, blend,      multiply_add};
+                         maximum_at, weighted_sum, sum_rows, sum_squares, sum_products, blend,      multiply_add,
+                         LANES,      winograd_of<2>, winograd_of<4>, winograd_products};
 
 }  // namespace limn::cpu::avx2
 

@@ -1,5 +1,7 @@
 // AVX-512: 16 lanes, 32 registers = 12 x 2 results + weights + broadcasts.
 #include "engine/cpu/kernels.h"
+
+#include <algorithm>
 #include "engine/cpu/target.h"
 
 #if defined(__x86_64__)
@@ -16,9 +18,12 @@ constexpr int LANES = 16, ROWS = 12;
 
 #include "engine/cpu/loops.h"
 
+#include "engine/cpu/winograd_tiles.h"
+
 const Kernels kernels = {"avx512",   ROWS,         COLUMNS,  tile,        depthwise,    dense_rows, dots,        outer,
                          relu,       relu_grad,    add,      subtract,    multiply,     scale,      affine,      maximum,
-                         maximum_at, weighted_sum, sum_rows, sum_squares, sum_products, blend,      multiply_add};
+                         maximum_at, weighted_sum, sum_rows, sum_squares, sum_products, blend,      multiply_add,
+                         LANES,      winograd_of<2>, winograd_of<4>, winograd_products};
 
 }  // namespace limn::cpu::avx512
 

@@ -1,6 +1,8 @@
 // What every processor has: 4 lanes (SSE2 on x86-64, NEON on ARM).
 #include "engine/cpu/kernels.h"
 
+#include <algorithm>
+
 namespace limn::cpu::baseline {
 
 constexpr int LANES = 4, ROWS = 6;
@@ -11,8 +13,11 @@ constexpr int LANES = 4, ROWS = 6;
 
 #include "engine/cpu/loops.h"
 
+#include "engine/cpu/winograd_tiles.h"
+
 const Kernels kernels = {"baseline", ROWS,         COLUMNS,  tile,        depthwise,    dense_rows, dots,        outer,
                          relu,       relu_grad,    add,      subtract,    multiply,     scale,      affine,      maximum,
-                         maximum_at, weighted_sum, sum_rows, sum_squares, sum_products, blend,      multiply_add};
+                         maximum_at, weighted_sum, sum_rows, sum_squares, sum_products, blend,      multiply_add,
+                         LANES,      winograd_of<2>, winograd_of<4>, winograd_products};
 
 }  // namespace limn::cpu::baseline

@@ -24,10 +24,10 @@ inline void tile(const TileJob& job) {
             }
         }
     }
-    if (job.relu) {
+    if (job.fused != Fused::none) {
 #pragma GCC unroll 16
-        for (int m = 0; m < ROWS; m++)  // a > b ? a : b would turn a NaN into 0: keep it
-            for (int j = 0; j < 2; j++) acc[m][j] = acc[m][j] < vec{} ? vec{} : acc[m][j];
+        for (int m = 0; m < ROWS; m++)
+            for (int j = 0; j < 2; j++) acc[m][j] = activated(job.fused, acc[m][j]);
     }
     if (job.rows == ROWS && job.columns == COLUMNS) {
 #pragma GCC unroll 16
@@ -42,17 +42,17 @@ inline void tile(const TileJob& job) {
 }
 
 inline void depthwise(const float* const* pixels, const Index* tap_ids, Index taps, Index channels, const float* weights, const float* bias,
-                      bool relu, float* y) {
+                      Fused fused, float* y) {
     Index c = 0;
     for (; c + LANES <= channels; c += LANES) {
         vec acc = bias ? load(bias + c) : vec{};
         for (Index t = 0; t < taps; t++) acc += load(pixels[t] + c) * load(weights + tap_ids[t] * channels + c);
-        store(y + c, relu ? (acc < vec{} ? vec{} : acc) : acc);
+        store(y + c, activated(fused, acc));
     }
     for (; c < channels; c++) {
         float acc = bias ? bias[c] : 0;
         for (Index t = 0; t < taps; t++) acc += pixels[t][c] * weights[tap_ids[t] * channels + c];
-        y[c] = relu && acc < 0 ? 0 : acc;
+        y[c] = fused_value(fused, acc);
     }
 }
 

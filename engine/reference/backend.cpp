@@ -26,7 +26,7 @@ public:
         with_type(x.dtype(), [&](auto zero) {
             using T = decltype(zero);
             const auto loops = direction_ == Direction::forward ? &conv2d<T> : &conv2d_grad_input<T>;
-            loops(shape_, kernel_.data<T>(), data_or_null<T>(bias_), fused_ == Fused::relu, x.shape()[0], x.data<T>(), y.data<T>());
+            loops(shape_, kernel_.data<T>(), data_or_null<T>(bias_), fused_, x.shape()[0], x.data<T>(), y.data<T>());
         });
     }
 
@@ -55,7 +55,7 @@ void ReferenceBackend::dense(const Tensor& x, const Tensor& kernel, const Tensor
     with_type(x.dtype(), [&](auto zero) {
         using T = decltype(zero);
         reference::dense<T>(x.shape()[0], kernel.shape()[0], kernel.shape()[1], x.data<T>(), kernel.data<T>(), data_or_null<T>(bias),
-                            fused == Fused::relu, y.data<T>());
+                            fused, y.data<T>());
     });
 }
 

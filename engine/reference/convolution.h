@@ -17,7 +17,7 @@ template <class Body> void for_each_tap(const Window& window, Index r, Index s, 
 }
 
 // y[n,p,q,k] = fused(bias[k] + sum_{r,s,c} x[n,h(p,r),w(q,s),g*C+c] * kernel[r,s,c,k]),  g = k / (K/groups)
-template <class T> void conv2d(const ConvShape& v, const T* kernel, const T* bias, bool relu, Index N, const T* x, T* y) {
+template <class T> void conv2d(const ConvShape& v, const T* kernel, const T* bias, Fused fused, Index N, const T* x, T* y) {
     const Index C = v.c / v.groups, K = v.k / v.groups;
     std::vector<double> sum(static_cast<std::size_t>(v.p * v.q * v.k));
     for (Index n = 0; n < N; n++) {
@@ -31,12 +31,12 @@ template <class T> void conv2d(const ConvShape& v, const T* kernel, const T* bia
                         for (Index c = 0; c < C; c++)
                             out[k] += double(pixel[k / K * C + c]) * double(kernel[((r * v.window.s + s) * C + c) * v.k + k]);
                 });
-        for (std::size_t i = 0; i < sum.size(); i++) y[n * Index(sum.size()) + Index(i)] = T(relu && sum[i] < 0 ? 0 : sum[i]);
+        for (std::size_t i = 0; i < sum.size(); i++) y[n * Index(sum.size()) + Index(i)] = T(fused_value(fused, sum[i]));
     }
 }
 
 // dx[n,h,w,g*C+c] = bias[c] + sum over the (p,q,r,s) that read (h,w), and k of group g, of dy[n,p,q,k] * kernel[r,s,c,k]
-template <class T> void conv2d_grad_input(const ConvShape& v, const T* kernel, const T* bias, bool relu, Index N, const T* dy, T* dx) {
+template <class T> void conv2d_grad_input(const ConvShape& v, const T* kernel, const T* bias, Fused fused, Index N, const T* dy, T* dx) {
     const Index C = v.c / v.groups, K = v.k / v.groups;
     std::vector<double> sum(static_cast<std::size_t>(v.h * v.w * v.c));
     for (Index n = 0; n < N; n++) {
@@ -50,7 +50,7 @@ template <class T> void conv2d_grad_input(const ConvShape& v, const T* kernel, c
                         for (Index c = 0; c < C; c++)
                             pixel[k / K * C + c] += double(out[k]) * double(kernel[((r * v.window.s + s) * C + c) * v.k + k]);
                 });
-        for (std::size_t i = 0; i < sum.size(); i++) dx[n * Index(sum.size()) + Index(i)] = T(relu && sum[i] < 0 ? 0 : sum[i]);
+        for (std::size_t i = 0; i < sum.size(); i++) dx[n * Index(sum.size()) + Index(i)] = T(fused_value(fused, sum[i]));
     }
 }
 
@@ -72,13 +72,13 @@ template <class T> void conv2d_grad_kernel(const ConvShape& v, Index N, const T*
 }
 
 // y[n,k] = fused(bias[k] + sum_c x[n,c] * kernel[c,k])
-template <class T> void dense(Index N, Index C, Index K, const T* x, const T* kernel, const T* bias, bool relu, T* y) {
+template <class T> void dense(Index N, Index C, Index K, const T* x, const T* kernel, const T* bias, Fused fused, T* y) {
     std::vector<double> sum(static_cast<std::size_t>(K));
     for (Index n = 0; n < N; n++) {
         for (Index k = 0; k < K; k++) sum[k] = bias ? double(bias[k]) : 0;
         for (Index c = 0; c < C; c++)
             for (Index k = 0; k < K; k++) sum[k] += double(x[n * C + c]) * double(kernel[c * K + k]);
-        for (Index k = 0; k < K; k++) y[n * K + k] = T(relu && sum[k] < 0 ? 0 : sum[k]);
+        for (Index k = 0; k < K; k++) y[n * K + k] = T(fused_value(fused, sum[k]));
     }
 }
 
