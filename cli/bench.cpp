@@ -16,7 +16,7 @@ namespace limn::cli {
 namespace {
 
 struct BenchOptions : Options {
-    std::string input, output, what = "forward", layer = "auto", target = "auto";
+    std::string input, output, what = "forward", dtype = "f32", layer = "auto", target = "auto";
     Index batch = 0;
     int repeat = 20;
 };
@@ -34,6 +34,7 @@ void bench(const BenchOptions& o) {
     set_thread_count(o.threads);
     const Backend& backend = backend_named(o.device);
     LIMN_CHECK(o.what == "forward" || o.what == "gradcam", "--what {}: forward and gradcam are known", o.what);
+    LIMN_CHECK(o.dtype == "f32", "--dtype {}: only f32 is known", o.dtype);
     LIMN_CHECK(o.repeat >= 1, "--repeat {}: at least one run is needed", o.repeat);
     std::int64_t start = now_ns();
     const LoadedModel loaded = load_model(o.source);
@@ -107,6 +108,7 @@ void add_bench(CLI::App& app) {
     command->add_option("--input", o->input, ".npy of float32, the batch first (default: seeded noise)");
     command->add_option("--batch", o->batch, "images at a time (default: as many as --input holds, else 1)");
     command->add_option("--size", o->size, "HxW of the noise, where the network leaves it open (default: 224x224)");
+    command->add_option("--dtype", o->dtype, "of the weights: f32")->capture_default_str();
     command->add_option("--what", o->what, "forward or gradcam")->capture_default_str();
     command->add_option("--layer", o->layer, "for gradcam: the layer (default: the last with a map)")->capture_default_str();
     command->add_option("--target", o->target, "for gradcam: a class's index or label, top:K or auto")->capture_default_str();

@@ -56,31 +56,45 @@ inline void depthwise(const float* const* pixels, const Index* tap_ids, Index ta
     }
 }
 
-// N rows of x against G rows of w at a time: y is read and written once for G rows of w.
-template <int G, int N> inline void dense_group(const float* x, Index x_step, const float* w, Index k, float* y) {
+// N rows of x against G rows of w at a time: y is read and written once for G rows of w. rows: which of them.
+template <int G, int N> inline void dense_group(const float* x, Index x_step, const float* w, const Index* rows, Index k, float* y) {
+    float factors[N][G];
+    for (int n = 0; n < N; n++)
+        for (int g = 0; g < G; g++) factors[n][g] = x[n * x_step + rows[g]];
+    const float* from[G];
+    for (int g = 0; g < G; g++) from[g] = w + rows[g] * k;
     Index j = 0;
     for (; j + LANES <= k; j += LANES) {
-        vec rows[G];
+        vec weights[G];
 #pragma GCC unroll 8
-        for (int g = 0; g < G; g++) rows[g] = load(w + g * k + j);
+        for (int g = 0; g < G; g++) weights[g] = load(from[g] + j);
 #pragma GCC unroll 8
         for (int n = 0; n < N; n++) {
             vec acc = load(y + n * k + j);
 #pragma GCC unroll 8
-            for (int g = 0; g < G; g++) acc += rows[g] * splat(x[n * x_step + g]);
+            for (int g = 0; g < G; g++) acc += weights[g] * splat(factors[n][g]);
             store(y + n * k + j, acc);
         }
     }
     for (; j < k; j++)
         for (int n = 0; n < N; n++)
-            for (int g = 0; g < G; g++) y[n * k + j] += w[g * k + j] * x[n * x_step + g];
+            for (int g = 0; g < G; g++) y[n * k + j] += from[g][j] * factors[n][g];
 }
 
+// Rows of w whose x is zero in all N rows are not read: after a ReLU that is often half of them. (So an infinite weight there makes no
+// NaN.) The others are added in their order, so the sum has the same bits as with them.
 template <int N> inline void dense_rows_of(const float* x, Index x_step, const float* w, Index depth, Index k, float* y) {
     for (Index i = 0; i < N * k; i++) y[i] = 0;
-    Index c = 0;
-    for (; c + 8 <= depth; c += 8) dense_group<8, N>(x + c, x_step, w + c * k, k, y);
-    for (; c < depth; c++) dense_group<1, N>(x + c, x_step, w + c * k, k, y);
+    Index rows[8];
+    int count = 0;
+    for (Index c = 0; c < depth; c++) {
+        bool needed = false;
+        for (int n = 0; n < N; n++) needed |= x[n * x_step + c] != 0;
+        if (!needed) continue;
+        rows[count++] = c;
+        if (count == 8) dense_group<8, N>(x, x_step, w, rows, k, y), count = 0;
+    }
+    for (int i = 0; i < count; i++) dense_group<1, N>(x, x_step, w, rows + i, k, y);
 }
 
 inline void dense_rows(const float* x, Index x_step, Index n, const float* w, Index depth, Index k, float* y) {
