@@ -44,6 +44,7 @@ public:
 
     Var watch(const Var& value);  // recorded from here on
     void watch_parameter(const Tensor& weight) { watched_parameters_.insert(weight.id()); }
+    bool watches_parameters() const { return !watched_parameters_.empty(); }
     Var parameter(const Tensor& weight);  // a layer's weight: recorded only if somebody watches it
 
     // Called by every differentiable function with its result. Keeps `backward` (and what it holds) only if an input is recorded.

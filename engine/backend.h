@@ -76,6 +76,9 @@ public:
     virtual ~Backend() = default;
     virtual std::string name() const = 0;  // "reference", "cpu (avx2)"...
 
+    // Would it rather run fused layers (layers/fusion.h)? The definitions are run one by one.
+    virtual bool prefers_fused() const { return false; }
+
     // ---- convolution
     virtual std::unique_ptr<ConvPlan> plan_conv2d(const ConvShape&, const ConvWeights&, Direction, Fused) const = 0;
     virtual void conv2d_grad_kernel(const ConvShape&, const Tensor& x, const Tensor& dy, Tensor& dkernel) const = 0;

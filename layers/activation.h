@@ -12,6 +12,11 @@ public:
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
     Var forward(Tape&, const std::vector<Var>& in) const override;
 
+    Fusible fusible() const override {
+        if (activation_.softmax || activation_.fn.slope != 0 || activation_.fn.threshold != 0 || !is_relu()) return {};
+        if (activation_.fn.max_value == 6) return {.kind = Fusible::Kind::relu6};
+        return {.kind = activation_.fn.is_plain_relu() ? Fusible::Kind::relu : Fusible::Kind::nothing};
+    }
     bool is_softmax() const { return activation_.softmax; }
     bool is_sigmoid() const { return !activation_.softmax && activation_.fn.kind == Unary::sigmoid; }
     bool is_relu() const { return !activation_.softmax && activation_.fn.kind == Unary::relu; }

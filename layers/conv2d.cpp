@@ -46,8 +46,17 @@ Var Convolution::forward(Tape& tape, const WindowConfig& window, Index groups, F
     // y[n,p,q,k] = relu(b[k] + sum_{r,s,c} x[n, p*stride+r, q*stride+s, c] * kernel[r,s,c,k])
     const Index h = x.shape()[1], w = x.shape()[2];
     const ConvShape shape{window.on(h, w), h, w, x.shape()[3], window.rows(h), window.columns(w), kernel.shape()[3], groups};
-    Tensor y({x.shape()[0], shape.p, shape.q, shape.k}, x.value.dtype());
-    plan(tape.backend(), shape, Direction::forward, fused, kernel, bias).run(x.value, y);
+    const ConvPlan& todo = plan(tape.backend(), shape, Direction::forward, fused, kernel, bias);
+    const bool pooled = fused == Fused::relu_max_pool;
+    Tensor y(Shape{x.shape()[0], pooled ? shape.p / 2 : shape.p, pooled ? shape.q / 2 : shape.q, shape.k}, x.value.dtype());
+    if (!pooled || todo.pools()) {
+        todo.run(x.value, y);
+    } else {
+        Tensor all({x.shape()[0], shape.p, shape.q, shape.k}, x.value.dtype());
+        todo.run(x.value, all);
+        tape.backend().max_pool({2, 2, 2, 2}, all, y, nullptr);
+    }
+    if (pooled) return y;  // made by followed_by: nothing is recorded here
 
     // backward: the same taps the other way, dx[n,h,w,c] = sum_{r,s,k} dz[n,p,q,k] * kernel[r,s,c,k]
     const Var weight = tape.parameter(kernel);
@@ -91,8 +100,9 @@ public:
     explicit Conv2D(const Config& config, bool depthwise)
         : Layer(config), window_(WindowConfig::read(config, "kernel_size", false)), depthwise_(depthwise),
           filters_(depthwise ? config.integer("depth_multiplier", 1) : config.integer("filters", 0)), groups_(config.integer("groups", 1)),
-          with_bias_(config.flag("use_bias", true)) {
+          with_bias_(config.flag("use_bias", true)), convolution_(std::make_shared<Convolution>()) {
         split_activation(config.activation("activation"));
+        fused_ = fused();
         if (filters_ < 1 || filters_ > 1 << 20) reject(fmt::format("{} filters make no sense", filters_));
     }
     void build(const std::vector<Shape>& inputs) override {
@@ -114,15 +124,57 @@ public:
     Var forward(Tape& tape, const std::vector<Var>& x) const override {
         const Tensor kernel =
             weights[0].value.reshaped({window_.r, window_.s, weights[0].shape.size() / (window_.r * window_.s * filters_), filters_});
-        return convolution_.forward(tape, window_, groups_, fused(), x[0], kernel, weight("bias"));
+        return convolution_->forward(tape, window_, groups_, fused_, x[0], kernel, weight("bias"));
     }
+    LayerPtr followed_by(const Layer& next) const override {
+        using Kind = Fusible::Kind;
+        const Fusible then = next.fusible();
+        const auto conv = std::make_shared<Conv2D>(*this);
+        if (then.kind == Kind::affine && fused_ == Fused::none)
+            conv->fold(then);
+        else if (then.kind == Kind::relu && fused_ == Fused::none)
+            conv->fused_ = Fused::relu;
+        else if (then.kind == Kind::relu6 && fused_ == Fused::none)
+            conv->fused_ = Fused::relu6;
+        else if (then.kind == Kind::max_pool && fused_ == Fused::relu)
+            conv->fused_ = Fused::relu_max_pool;
+        else
+            return nullptr;
+        return conv;
+    }
+    LayerPtr padded_by(const Fusible& border) const override {
+        if (window_.padding != Padding::valid) return nullptr;
+        const auto conv = std::make_shared<Conv2D>(*this);
+        conv->window_.top = border.top, conv->window_.bottom = border.bottom;
+        conv->window_.left = border.left, conv->window_.right = border.right;
+        return conv;
+    }
+    Conv2D(const Conv2D& other) = default;
 
 private:
+    // ((conv(x) + bias) - mean) * scale + shift  =  conv with kernel * scale, and (bias - mean) * scale + shift as bias
+    void fold(const Fusible& affine) {
+        const Tensor kernel = weights[0].value, bias = weight("bias");
+        Tensor scaled(kernel.shape(), kernel.dtype()), moved({filters_}, kernel.dtype());
+        with_type(kernel.dtype(), [&](auto zero) {
+            using T = decltype(zero);
+            for (Index i = 0; i < kernel.size(); i++)
+                scaled.data<T>()[i] = T(kernel.data<T>()[i] * affine.scale.data<T>()[i % filters_]);
+            for (Index k = 0; k < filters_; k++) {
+                const double b = (bias.empty() ? 0 : bias.at_flat(k)) - (affine.mean.empty() ? 0 : affine.mean.at_flat(k));
+                moved.data<T>()[k] = T(b * affine.scale.at_flat(k) + (affine.shift.empty() ? 0 : affine.shift.at_flat(k)));
+            }
+        });
+        weights = {{weights[0].name, weights[0].shape, scaled}, {"bias", {filters_}, moved}};
+        convolution_ = std::make_shared<Convolution>();
+    }
+
     WindowConfig window_;
     bool depthwise_;
     Index filters_, groups_;
     bool with_bias_;
-    Convolution convolution_;
+    Fused fused_ = Fused::none;
+    std::shared_ptr<Convolution> convolution_;  // shared by what is made of this layer with the same weights
 };
 
 // A depthwise convolution, then a 1x1 convolution that mixes its channels.

@@ -22,18 +22,36 @@ struct Weight {
     bool trainable = true;  // Keras saves the others last (moving averages)
 };
 
+// What a layer does in use, as far as a convolution beside it could do it in passing.
+struct Fusible {
+    enum class Kind { nothing, padding, affine, relu, relu6, max_pool } kind = Kind::nothing;
+    Index top = 0, bottom = 0, left = 0, right = 0;  // padding: rows and columns of zeros
+    Tensor mean = {}, scale = {}, shift = {};        // affine: (x - mean) * scale + shift, by channel; mean and shift may be empty
+};
+
 class Layer {
 public:
     explicit Layer(const Config& config)
         : name(config.name), class_name(config.class_name), trainable(config.flag("trainable", true)), keras_config(config) {}
     virtual ~Layer() = default;
-    Layer(const Layer&) = delete;
 
     // Shapes include the batch; sizes not known before an image arrives are -1. build() is called once, before anything else.
     virtual void build(const std::vector<Shape>& inputs) { (void)inputs; }
     virtual Shape output_shape(const std::vector<Shape>& inputs) const = 0;
     virtual Var forward(Tape& tape, const std::vector<Var>& inputs) const = 0;
     virtual bool random_in_training() const { return false; }  // its outputs differ each time
+
+    // Where nobody looks at what lies between two layers, one may do the work of both (layers/fusion.h).
+    virtual Fusible fusible() const { return {}; }
+    // A layer that does this one's work and then `next`'s; null if there is none.
+    virtual std::shared_ptr<Layer> followed_by(const Layer& next) const {
+        (void)next;
+        return nullptr;
+    }
+    virtual std::shared_ptr<Layer> padded_by(const Fusible& border) const {  // ... that pads first
+        (void)border;
+        return nullptr;
+    }
 
     const Tensor& weight(std::string_view weight_name) const;  // its value; empty if the layer has none of that name
     [[noreturn]] void reject(const std::string& what) const;   // Error: "layer 'x' (Class): what"
@@ -48,6 +66,7 @@ public:
     bool fused_relu = false;  // its output is already relu(...)
 
 protected:
+    Layer(const Layer&) = default;
     void expect_rank(const Shape& input, int rank) const;
     void split_activation(const ActivationFn& activation);  // relu is fused; others go to activation_after
     Fused fused() const { return fused_relu ? Fused::relu : Fused::none; }

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "layers/activation.h"
+#include "layers/fusion.h"
 
 namespace limn {
 
@@ -166,31 +167,70 @@ void Model::check_inputs(const std::vector<Tensor>& images) const {
     }
 }
 
+// What does not change from photo to photo is decided once for each set of nodes somebody looks at: the steps, and who reads what.
+struct Model::Schedule {
+    std::vector<int> watch, keep, outputs;
+    bool fused;
+    std::vector<const void*> weights;  // as they were: folded ones hold their numbers
+    std::vector<int> readers;          // of each node's value
+    std::vector<Step> steps;
+};
+
+const Model::Schedule& Model::schedule(std::span<const int> watch, std::span<const int> keep, bool fused) const {
+    std::vector<const void*> ids;
+    if (fused)
+        for (const Node& n : nodes_)
+            for (const Weight& w : n.layer->weights) ids.push_back(w.value.id());
+    auto& kept = schedules_.list;
+    for (const auto& s : kept)
+        if (s->fused == fused && s->weights == ids && std::ranges::equal(s->watch, watch) && std::ranges::equal(s->keep, keep) &&
+            s->outputs == outputs && s->readers.size() == nodes_.size())
+            return *s;
+    auto s = std::make_shared<Schedule>(
+        Schedule{{watch.begin(), watch.end()}, {keep.begin(), keep.end()}, outputs, fused, ids, std::vector<int>(nodes_.size()), {}});
+    for (const std::span<const int> list : {watch, keep, std::span<const int>(outputs)})
+        for (int i : list) s->readers[std::size_t(i)]++;
+    std::vector<bool> seen(nodes_.size());
+    for (std::size_t i = 0; i < nodes_.size(); i++) seen[i] = s->readers[i] > 0;
+    for (std::size_t i = nodes_.size(); i-- > 0;)  // only what somebody reads is run
+        if (s->readers[i])
+            for (int in : nodes_[i].inputs) s->readers[std::size_t(in)]++;
+    if (fused) {
+        std::vector<bool> recorded(nodes_.size());  // from the watched nodes upward
+        for (int i : watch) recorded[std::size_t(i)] = true;
+        for (std::size_t i = 0; i < nodes_.size(); i++) {
+            for (int in : nodes_[i].inputs) recorded[i] = recorded[i] || recorded[std::size_t(in)];
+            seen[i] = seen[i] || recorded[i];
+        }
+        s->steps = fused_steps(nodes_, s->readers, seen);
+    } else {
+        s->steps = plain_steps(nodes_, s->readers);
+    }
+    if (kept.size() >= 8) kept.erase(kept.begin());
+    kept.push_back(std::move(s));
+    return *kept.back();
+}
+
 std::vector<Var> Model::forward(Tape& tape, const std::vector<Tensor>& images, std::span<const int> watch,
                                 std::span<const int> keep) const {
     check_inputs(images);
-    std::vector<int> readers(nodes_.size());
-    std::vector<bool> watched(nodes_.size()), needed(nodes_.size());
-    for (int i : watch) watched[std::size_t(i)] = true, readers[std::size_t(i)]++;
-    for (int i : keep) readers[std::size_t(i)]++;
-    for (int i : outputs) readers[std::size_t(i)]++;
-    for (std::size_t i = nodes_.size(); i-- > 0;)  // only what somebody reads is run
-        if (readers[i])
-            for (int in : nodes_[i].inputs) readers[std::size_t(in)]++;
-
+    const Schedule& todo = schedule(watch, keep, tape.backend().prefers_fused() && !tape.training && !tape.watches_parameters());
+    const auto watched = [&](int node) { return std::find(watch.begin(), watch.end(), node) != watch.end(); };
+    std::vector<int> readers = todo.readers;
     std::vector<Var> values(nodes_.size());
-    for (std::size_t i = 0; i < images.size(); i++) values[std::size_t(inputs[i])] = images[i];
-    for (std::size_t i = 0; i < nodes_.size(); i++) {
-        if (!readers[i]) continue;
-        const Node& n = nodes_[i];
-        if (!n.inputs.empty()) {
-            std::vector<Var> in;
-            for (int j : n.inputs) in.push_back(values[std::size_t(j)]);
-            values[i] = n.layer->forward(tape, in);
-            for (int j : n.inputs)
-                if (--readers[std::size_t(j)] == 0) values[std::size_t(j)] = {};
-        }
-        if (watched[i]) values[i] = tape.watch(values[i]);
+    for (std::size_t i = 0; i < images.size(); i++) {
+        values[std::size_t(inputs[i])] = images[i];
+        if (watched(inputs[i])) values[std::size_t(inputs[i])] = tape.watch(images[i]);
+    }
+    std::vector<Var> in;
+    for (const Step& step : todo.steps) {
+        in.clear();
+        for (int j : step.inputs) in.push_back(values[std::size_t(j)]);
+        Var& value = values[std::size_t(step.node)];
+        value = step.layer->forward(tape, in);
+        for (int j : step.inputs)
+            if (--readers[std::size_t(j)] == 0) values[std::size_t(j)] = {};
+        if (watched(step.node)) value = tape.watch(value);
     }
     return values;
 }

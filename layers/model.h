@@ -53,8 +53,21 @@ public:
                              std::span<const int> keep = {}) const;
 
 private:
+    struct Schedule;
+    // Kept for the next run of this very model; a copy makes its own.
+    struct Schedules {
+        std::vector<std::shared_ptr<const Schedule>> list;
+        Schedules() = default;
+        Schedules(const Schedules&) {}
+        Schedules& operator=(const Schedules&) {
+            list.clear();
+            return *this;
+        }
+    };
+    const Schedule& schedule(std::span<const int> watch, std::span<const int> keep, bool fused) const;
     void check_inputs(const std::vector<Tensor>& images) const;
     std::vector<Node> nodes_;
+    mutable Schedules schedules_;
 };
 
 }  // namespace limn

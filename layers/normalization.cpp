@@ -43,6 +43,9 @@ public:
         if (tape.training && trainable) return in_training(tape, in[0], mean, variance);
         return affine(tape, in[0], mean, scale_of(variance), weight("beta"));
     }
+    Fusible fusible() const override {
+        return {.kind = Fusible::Kind::affine, .mean = weight("moving_mean"), .scale = scale_of(weight("moving_variance")), .shift = weight("beta")};
+    }
 
 private:
     // gamma / sqrt(variance + epsilon)

@@ -26,6 +26,11 @@ protected:
 class MaxPooling2D : public Pooling2D {
 public:
     using Pooling2D::Pooling2D;
+    Fusible fusible() const override {
+        const WindowConfig& w = window_;
+        const bool usual = w.r == 2 && w.s == 2 && w.stride_h == 2 && w.stride_w == 2 && w.dilation_h == 1 && w.dilation_w == 1;
+        return {.kind = usual && w.padding == Padding::valid ? Fusible::Kind::max_pool : Fusible::Kind::nothing};
+    }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         // y = the largest x of the window; backward, its gradient goes to that x (the first of equals, in reading order)
         const Var& x = in[0];

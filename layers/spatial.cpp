@@ -41,6 +41,10 @@ public:
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         return pad(tape, in[0], {0, border_.top, border_.left, 0}, {0, border_.bottom, border_.right, 0});
     }
+    Fusible fusible() const override {
+        return {.kind = Fusible::Kind::padding, .top = border_.top, .bottom = border_.bottom, .left = border_.left, .right = border_.right};
+    }
+    LayerPtr followed_by(const Layer& next) const override { return next.padded_by(fusible()); }
 
 private:
     Border border_;

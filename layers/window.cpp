@@ -32,8 +32,8 @@ WindowConfig WindowConfig::read(const Config& config, const std::string& size_ke
     return v;
 }
 
-Index WindowConfig::rows(Index h) const { return window_places(h, r, stride_h, dilation_h, padding); }
-Index WindowConfig::columns(Index w) const { return window_places(w, s, stride_w, dilation_w, padding); }
+Index WindowConfig::rows(Index h) const { return h < 0 ? -1 : window_places(h + top + bottom, r, stride_h, dilation_h, padding); }
+Index WindowConfig::columns(Index w) const { return w < 0 ? -1 : window_places(w + left + right, s, stride_w, dilation_w, padding); }
 
 Window WindowConfig::on(Index h, Index w) const {
     return {r,
@@ -42,8 +42,8 @@ Window WindowConfig::on(Index h, Index w) const {
             stride_w,
             dilation_h,
             dilation_w,
-            window_padding(h, r, stride_h, dilation_h, padding),
-            window_padding(w, s, stride_w, dilation_w, padding)};
+            top + window_padding(h + top + bottom, r, stride_h, dilation_h, padding),
+            left + window_padding(w + left + right, s, stride_w, dilation_w, padding)};
 }
 
 }  // namespace limn

@@ -12,6 +12,7 @@ struct WindowConfig {
     Index r = 1, s = 1;
     Index stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
     Padding padding = Padding::valid;
+    Index top = 0, bottom = 0, left = 0, right = 0;  // zeros around the plane besides, of a ZeroPadding2D before
 
     // size_key: "kernel_size" or "pool_size"; pools stride by their size unless told otherwise
     static WindowConfig read(const Config& config, const std::string& size_key, bool stride_is_size);

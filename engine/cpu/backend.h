@@ -10,6 +10,7 @@ class CpuBackend : public ReferenceBackend {
 public:
     explicit CpuBackend(const cpu::Kernels& kernels) : kernels_(kernels) {}
     std::string name() const override { return std::string("cpu (") + kernels_.isa + ")"; }
+    bool prefers_fused() const override { return true; }
     std::unique_ptr<ConvPlan> plan_conv2d(const ConvShape&, const ConvWeights&, Direction, Fused) const override;
     void conv2d_grad_kernel(const ConvShape&, const Tensor& x, const Tensor& dy, Tensor& dkernel) const override;
     void dense(const Tensor& x, const Tensor& kernel, const Tensor& bias, Fused, Tensor& y) const override;

@@ -34,7 +34,9 @@ struct OuterJob {
 // A Winograd convolution's planes: x (N,h,w,c) -> y (N,p,q,k), or y (N,p/2,q/2,k) where the 2x2 max pool is done at once. Tiles of
 // m x m outputs are numbered image by image, row by row.
 struct WinogradPlane {
+    static constexpr Index channel_block = 16;  // input channels are padded to a multiple: one line of the caches
     Index h, w, c, p, q, k, pad_top, pad_left;
+    Index channels() const { return (c + channel_block - 1) / channel_block * channel_block; }
     struct Tile {
         Index n, p, q;  // its first output
     };
@@ -84,7 +86,6 @@ struct Kernels {
     void (*blend)(const float* dy, const float* x, const float* mean, const float* a, const float* b, const float* shift, Index c,
                   float* dx);
     void (*multiply_add)(const float* a, const float* b, Index size, float* y);  // y += a * b
-    int lanes;
     WinogradKernels winograd2, winograd4;  // F(2x2,3x3) and F(4x4,3x3)
     void (*winograd_products)(Index tiles, const float* v, const float* u, Index channels, float* m, const float* next);
 };

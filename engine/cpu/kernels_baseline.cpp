@@ -18,6 +18,6 @@ constexpr int LANES = 4, ROWS = 6;
 const Kernels kernels = {"baseline", ROWS,         COLUMNS,  tile,        depthwise,    dense_rows, dots,        outer,
                          relu,       relu_grad,    add,      subtract,    multiply,     scale,      affine,      maximum,
                          maximum_at, weighted_sum, sum_rows, sum_squares, sum_products, blend,      multiply_add,
-                         LANES,      winograd_of<2>, winograd_of<4>, winograd_products};
+                         winograd_of<2>, winograd_of<4>, winograd_products};
 
 }  // namespace limn::cpu::baseline

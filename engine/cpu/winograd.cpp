@@ -69,7 +69,7 @@ public:
     explicit Winograd(const ConvProblem& p)
         : kernels_(p.kernels), transforms_(M == 2 ? p.kernels.winograd2 : p.kernels.winograd4), plane_(plane_of(p)),
           columns_(p.kernels.tile_columns), panels_((plane_.k + columns_ - 1) / columns_),
-          channels_((plane_.c + kernels_.lanes - 1) / kernels_.lanes * kernels_.lanes), fused_(p.fused) {
+          channels_(plane_.channels()), fused_(p.fused) {
         weights_ = packed_once(p.weights, algorithm() + (p.forward() ? " forward " : " grad ") + kernels_.isa, [&] { return transformed(p); });
         if (!p.weights.bias.empty()) {
             bias_.assign(std::size_t(panels_ * columns_), 0.0f);

@@ -44,7 +44,11 @@ inline void store_some(float* p, vec v, Index count) {
     for (Index i = 0; i < count; i++) p[i] = lanes[i];
 }
 
+constexpr int CHANNEL_BLOCK = WinogradPlane::channel_block;
 constexpr int WINOGRAD_ROWS = LANES == 16 ? 14 : 6;  // tiles a pass: x 2 results, 2 weights and a broadcast fill the registers
+
+// Input channels at a time: their weights for one panel (16 KB) stay in the first-level cache while all tiles pass by.
+constexpr Index WINOGRAD_DEPTH = 4096 / COLUMNS;
 
 // The tiles of a block are multiplied in passes of nearly equal height (49 tiles: 13+12+12+12, not 14+14+14+7).
 struct WinogradPass {
@@ -60,19 +64,20 @@ inline WinogradPass winograd_pass_of(Index tiles, Index tile) {
     return winograd_pass(tiles, tile < border ? tile / (less + 1) : more + (tile - border) / less);
 }
 
-// v = Bt d B for the tiles [first, last) of a block: v[point][pass][c / LANES][tile of the pass][LANES], so that a pass reads on and on
+// v = Bt d B for the tiles [first, last) of a block: v[point][pass][c / CHANNEL_BLOCK][tile of the pass][CHANNEL_BLOCK]: a pass reads on
+// and on, and whole lines of the caches are written
 template <int M> void winograd_input(const WinogradPlane& g, const float* x, Index block, Index first, Index last, Index tiles, float* v,
                                      Index v_step) {
     constexpr int A = M + 2;
-    const Index channels = (g.c + LANES - 1) / LANES * LANES;
+    const Index channels = g.channels();
     for (Index t = first; t < last; t++) {
         const WinogradPlane::Tile at = g.tile(block + t, M);
         const WinogradPass pass = winograd_pass_of(tiles, t);
-        float* const tile_v = v + pass.first * channels + (t - pass.first) * LANES;
+        float* const tile_v = v + pass.first * channels + (t - pass.first) * CHANNEL_BLOCK;
         const Index h0 = at.p - g.pad_top, w0 = at.q - g.pad_left;
         const bool inside = h0 >= 0 && w0 >= 0 && h0 + A <= g.h && w0 + A <= g.w;
         const float* corner = x + ((at.n * g.h + h0) * g.w + w0) * g.c;
-        for (Index c = 0; c < g.c; c += LANES) {
+        for (Index c = 0; c < channels; c += LANES) {
             const bool full = c + LANES <= g.c;
             vec rows[A][A];
             for (int i = 0; i < A; i++) {
@@ -86,12 +91,12 @@ template <int M> void winograd_input(const WinogradPlane& g, const float* x, Ind
                 } else {
                     for (int j = 0; j < A; j++) {
                         const bool exists = h0 + i >= 0 && h0 + i < g.h && w0 + j >= 0 && w0 + j < g.w;
-                        d[j] = !exists ? vec{} : full ? load(row + j * g.c) : load_some(row + j * g.c, g.c - c);
+                        d[j] = !exists ? vec{} : full ? load(row + j * g.c) : load_some(row + j * g.c, std::max<Index>(0, g.c - c));
                     }
                 }
                 Transform<M>::input(d, rows[i]);
             }
-            float* to = tile_v + c * pass.rows;
+            float* to = tile_v + c / CHANNEL_BLOCK * CHANNEL_BLOCK * pass.rows + c % CHANNEL_BLOCK;
             for (int j = 0; j < A; j++) {
                 vec column[A], out[A];
 #pragma GCC unroll 8
@@ -106,16 +111,20 @@ template <int M> void winograd_input(const WinogradPlane& g, const float* x, Ind
 
 // m[R tiles][COLUMNS] = sum over channels of v[tile][c] * u[c][COLUMNS]. `next` walks through the weights that come after these, so
 // that they arrive during arithmetic: the processor's own prefetching stops at the end of each panel.
-template <int R> void winograd_product(const float* v, const float* u, Index channels, float* m, const float* next, Index next_step) {
+template <int R>
+void winograd_product(const float* v, const float* u, Index channels, bool first, float* m, const float* next, Index next_step) {
     vec acc[R][2] = {};
-    for (Index block = 0; block < channels; block += LANES, v += R * LANES)
+    if (!first)
+#pragma GCC unroll 16
+        for (int r = 0; r < R; r++) acc[r][0] = load(m + r * COLUMNS), acc[r][1] = load(m + r * COLUMNS + LANES);
+    for (Index block = 0; block < channels; block += CHANNEL_BLOCK, v += R * CHANNEL_BLOCK)
 #pragma GCC unroll 4
-        for (int c = 0; c < LANES; c++, u += COLUMNS, next += next_step) {
+        for (int c = 0; c < CHANNEL_BLOCK; c++, u += COLUMNS, next += next_step) {
             __builtin_prefetch(next, 0, 2);
             const vec u0 = load(u), u1 = load(u + LANES);
 #pragma GCC unroll 16
             for (int r = 0; r < R; r++) {
-                const vec x = splat(v[r * LANES + c]);
+                const vec x = splat(v[r * CHANNEL_BLOCK + c]);
                 acc[r][0] += x * u0, acc[r][1] += x * u1;
             }
         }
@@ -124,17 +133,21 @@ template <int R> void winograd_product(const float* v, const float* u, Index cha
 }
 
 template <int R = WINOGRAD_ROWS>
-void winograd_rows(Index rows, const float* v, const float* u, Index channels, float* m, const float* next, Index next_step) {
-    if (rows == R) return winograd_product<R>(v, u, channels, m, next, next_step);
-    if constexpr (R > 1) winograd_rows<R - 1>(rows, v, u, channels, m, next, next_step);
+void winograd_rows(Index rows, const float* v, const float* u, Index channels, bool first, float* m, const float* next, Index next_step) {
+    if (rows == R) return winograd_product<R>(v, u, channels, first, m, next, next_step);
+    if constexpr (R > 1) winograd_rows<R - 1>(rows, v, u, channels, first, m, next, next_step);
 }
 
 // All tiles of a block at one point.
 inline void winograd_products(Index tiles, const float* v, const float* u, Index channels, float* m, const float* next) {
-    const Index passes = winograd_passes(tiles), share = channels * COLUMNS / passes;
-    for (Index i = 0; i < passes; i++) {
-        const WinogradPass pass = winograd_pass(tiles, i);
-        winograd_rows(pass.rows, v + pass.first * channels, u, channels, m + pass.first * COLUMNS, next + i * share, COLUMNS / passes);
+    const Index passes = winograd_passes(tiles);
+    for (Index c = 0; c < channels; c += WINOGRAD_DEPTH) {
+        const Index depth = std::min<Index>(WINOGRAD_DEPTH, channels - c), share = depth * COLUMNS / passes;
+        for (Index i = 0; i < passes; i++) {
+            const WinogradPass pass = winograd_pass(tiles, i);
+            winograd_rows(pass.rows, v + pass.first * channels + c * pass.rows, u + c * COLUMNS, depth, c == 0, m + pass.first * COLUMNS,
+                          next + c * COLUMNS + i * share, COLUMNS / passes);
+        }
     }
 }
 
