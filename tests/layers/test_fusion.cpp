@@ -1,0 +1,94 @@
+// Fused layers give the numbers of the layers they replace; and where somebody looks, nothing is fused.
+#include "layers/fusion.h"
+#include "tests/support.h"
+#include "tests/support_models.h"
+#include "weights/keras_config.h"
+
+using namespace limn;
+
+namespace {
+
+// Padding, depthwise and pointwise convolutions with normalisation and ReLU6, a residual branch, a pool of odd size.
+Model network() {
+    std::vector<std::pair<std::string, Json>> layers = {
+        {"ZeroPadding2D", {{"padding", {{0, 1}, {2, 1}}}}},
+        {"Conv2D", {{"filters", 24}, {"kernel_size", {3, 3}}, {"strides", {2, 2}}, {"use_bias", false}}},
+        {"BatchNormalization", {{"axis", {3}}}},
+        {"ReLU", {{"max_value", 6.0}}},
+        {"DepthwiseConv2D", {{"kernel_size", {3, 3}}, {"padding", "same"}, {"use_bias", false}}},
+        {"BatchNormalization", {{"axis", {3}}, {"scale", false}}},
+        {"ReLU", {{"max_value", 6.0}}},
+        {"Conv2D", {{"filters", 32}, {"kernel_size", {1, 1}}}},
+        {"BatchNormalization", {{"axis", {3}}, {"center", false}}},
+        {"Conv2D", {{"filters", 20}, {"kernel_size", {3, 3}}, {"padding", "same"}, {"activation", "relu"}}},
+        {"MaxPooling2D", {{"pool_size", {2, 2}}}},
+        {"Conv2D", {{"filters", 17}, {"kernel_size", {1, 1}}, {"activation", "relu"}}},
+        {"MaxPooling2D", {{"pool_size", {2, 2}}}},
+    };
+    Json all = {layer_json("InputLayer", "image", {{"batch_input_shape", {nullptr, 58, 62, 3}}})};
+    for (std::size_t i = 0; i < layers.size(); i++) all.push_back(layer_json(layers[i].first, fmt::format("layer{}", i), layers[i].second));
+    Model model = model_from_config(sequential_json(all).dump(), "2.4.0");
+    std::uint64_t seed = 1;
+    for (Layer* layer : model.weighted_layers())
+        for (Weight& w : layer->weights)
+            w.value = random_tensor(w.shape, seed++, w.name == "moving_variance" || w.name == "gamma" ? 0.5 : -0.5, w.name == "bias" ? 1 : 0.6);
+    return model;
+}
+
+std::vector<int> all_nodes(const Model& model) {
+    std::vector<int> nodes(model.nodes().size());
+    for (std::size_t i = 0; i < nodes.size(); i++) nodes[i] = int(i);
+    return nodes;
+}
+
+Tensor output(const Model& model, const Tensor& x, std::span<const int> watch = {}, std::span<const int> keep = {}) {
+    Tape tape(cpu_backend());
+    return model.forward(tape, {x}, watch, keep)[std::size_t(model.outputs[0])].value;
+}
+
+}  // namespace
+
+TEST_CASE("fused layers give what the layers one by one give") {
+    const Model model = network();
+    const Tensor x = random_tensor({2, 58, 62, 3}, 99);
+    CHECK(relative_error(output(model, x), output(model, x, {}, all_nodes(model))) <= 2e-6);
+    CHECK(same_bits(output(model, x).rows(1, 1), output(model, x.rows(1, 1))));
+}
+
+TEST_CASE("what is fused: padding, normalisation, ReLU and pool, each into its convolution") {
+    const Model model = network();
+    const std::vector<int> readers(model.nodes().size(), 1);
+    std::vector<bool> seen(model.nodes().size());
+    std::vector<std::string> ends;
+    for (const Step& step : fused_steps(model.nodes(), readers, seen)) ends.push_back(model.node(step.node).name);
+    CHECK(ends == std::vector<std::string>{"layer3", "layer6", "layer8", "layer10", "layer12"});
+
+    seen[std::size_t(model.find("layer2"))] = true;  // somebody looks at a normalised value
+    ends.clear();
+    for (const Step& step : fused_steps(model.nodes(), readers, seen)) ends.push_back(model.node(step.node).name);
+    CHECK(ends == std::vector<std::string>{"layer2", "layer3", "layer6", "layer8", "layer10", "layer12"});
+    CHECK(plain_steps(model.nodes(), readers).size() == model.nodes().size() - 1);
+}
+
+TEST_CASE("what is watched is there, recorded, and of the same value") {
+    const Model model = network();
+    const Tensor x = random_tensor({1, 58, 62, 3}, 98);
+    const int watched[] = {model.find("layer4")};
+    Tape tape(cpu_backend());
+    const std::vector<Var> values = model.forward(tape, {x}, watched);
+    const Var& y = values[std::size_t(model.outputs[0])];
+    REQUIRE(values[std::size_t(watched[0])].recorded());
+    CHECK(relative_error(y.value, output(model, x)) <= 2e-6);
+    const std::vector<Tensor> gradients = tape.gradients(y, Tensor::full(y.shape(), 1), std::array{values[std::size_t(watched[0])]});
+    CHECK(gradients[0].shape() == values[std::size_t(watched[0])].shape());
+}
+
+TEST_CASE("new weights are folded anew") {
+    Model model = network();
+    const Tensor x = random_tensor({1, 58, 62, 3}, 97), before = output(model, x);
+    for (Weight& w : model.node(model.find("layer2")).layer->weights)
+        if (w.name == "gamma") w.value = random_tensor(w.shape, 1234, 0.5, 2);
+    const Tensor after = output(model, x);
+    CHECK_FALSE(same_bits(before, after));
+    CHECK(relative_error(after, output(model, x, {}, all_nodes(model))) <= 2e-6);
+}
