@@ -51,9 +51,11 @@ void CpuBackend::dense(const Tensor& x, const Tensor& kernel, const Tensor& bias
 
 void CpuBackend::dense_grad_input(const Tensor& dy, const Tensor& kernel, Tensor& dx) const {
     const Index N = dy.shape()[0], C = kernel.shape()[0], K = kernel.shape()[1];
-    const Index rows = std::max<Index>(1, grain / K);
+    const Index rows = std::max<Index>(32, grain / K), at_once = 8;
     parallel_ranges(C, rows, [&](Index begin, Index end) {
-        for (Index c = begin; c < end; c++) kernels_.dots(dy.data(), K, N, kernel.data() + c * K, K, dx.data() + c, C);
+        for (Index n = 0; n < N; n += at_once)
+            kernels_.dots(dy.data() + n * K, K, std::min(at_once, N - n), kernel.data() + begin * K, end - begin, K,
+                          dx.data() + n * C + begin, C);
     });
 }
 

@@ -64,8 +64,8 @@ struct Kernels {
                       Fused fused, float* y);
     // y[n][k] = sum_{c < depth} x[n][c] * w[c][k] for up to 8 rows n: whole rows of w stream by, 8 at a time
     void (*dense_rows)(const float* x, Index x_step, Index n, const float* w, Index depth, Index k, float* y);
-    // y[n*y_step] = sum_k x[n][k] * w[k] for up to 8 rows n
-    void (*dots)(const float* x, Index x_step, Index n, const float* w, Index k, float* y, Index y_step);
+    // y[n*y_step + c] = sum_k x[n][k] * w[c][k] for up to 8 rows n and all rows c
+    void (*dots)(const float* x, Index x_step, Index n, const float* w, Index rows, Index k, float* y, Index y_step);
     void (*outer)(const OuterJob&);
     void (*relu)(const float* x, Index size, float* y);
     void (*relu_grad)(const float* y, const float* dy, Index size, float* dx);

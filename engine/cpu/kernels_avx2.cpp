@@ -2,6 +2,7 @@
 #include "engine/cpu/kernels.h"
 
 #include <algorithm>
+#include <type_traits>
 #include "engine/cpu/target.h"
 
 #if defined(__x86_64__)

@@ -2,6 +2,7 @@
 #include "engine/cpu/kernels.h"
 
 #include <algorithm>
+#include <type_traits>
 
 namespace limn::cpu::baseline {
 

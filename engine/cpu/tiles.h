@@ -56,25 +56,38 @@ inline void depthwise(const float* const* pixels, const Index* tap_ids, Index ta
     }
 }
 
-// N rows of x against G rows of w at a time: y is read and written once for G rows of w. rows: which of them.
-template <int G, int N> inline void dense_group(const float* x, Index x_step, const float* w, const Index* rows, Index k, float* y) {
-    float factors[N][G];
+// y[n][j..] += sum over G rows of w of x[n][row] * w[row][j..], for N rows n and V vectors of columns.
+template <int G, int N, int V> inline void dense_tile(const float (*x)[8], const float* const* w, Index j, Index k, float* y) {
+    vec acc[N][V];
+#pragma GCC unroll 4
     for (int n = 0; n < N; n++)
-        for (int g = 0; g < G; g++) factors[n][g] = x[n * x_step + rows[g]];
+        for (int v = 0; v < V; v++) acc[n][v] = load(y + n * k + j + v * LANES);
+#pragma GCC unroll 8
+    for (int g = 0; g < G; g++) {
+        vec weights[V];
+        for (int v = 0; v < V; v++) weights[v] = load(w[g] + j + v * LANES);
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++)
+            for (int v = 0; v < V; v++) acc[n][v] += weights[v] * splat(x[n][g]);
+    }
+#pragma GCC unroll 4
+    for (int n = 0; n < N; n++)
+        for (int v = 0; v < V; v++) store(y + n * k + j + v * LANES, acc[n][v]);
+}
+
+// G rows of w pass by once, for all N rows of x: four of them at a time, so that the sums stay in registers.
+template <int G, int N> inline void dense_group(const float* x, Index x_step, const float* w, const Index* rows, Index k, float* y) {
+    float factors[N][8];
     const float* from[G];
-    for (int g = 0; g < G; g++) from[g] = w + rows[g] * k;
+    for (int g = 0; g < G; g++) {
+        from[g] = w + rows[g] * k;
+        for (int n = 0; n < N; n++) factors[n][g] = x[n * x_step + rows[g]];
+    }
+    constexpr int FOURS = N / 4 * 4;
     Index j = 0;
-    for (; j + LANES <= k; j += LANES) {
-        vec weights[G];
-#pragma GCC unroll 8
-        for (int g = 0; g < G; g++) weights[g] = load(from[g] + j);
-#pragma GCC unroll 8
-        for (int n = 0; n < N; n++) {
-            vec acc = load(y + n * k + j);
-#pragma GCC unroll 8
-            for (int g = 0; g < G; g++) acc += weights[g] * splat(factors[n][g]);
-            store(y + n * k + j, acc);
-        }
+    for (; j + COLUMNS <= k; j += COLUMNS) {
+        for (int n = 0; n < FOURS; n += 4) dense_tile<G, 4, 2>(factors + n, from, j, k, y + n * k);
+        if constexpr (N > FOURS) dense_tile<G, N - FOURS, 2>(factors + FOURS, from, j, k, y + FOURS * k);
     }
     for (; j < k; j++)
         for (int n = 0; n < N; n++)
@@ -97,31 +110,68 @@ template <int N> inline void dense_rows_of(const float* x, Index x_step, const f
     for (int i = 0; i < count; i++) dense_group<1, N>(x, x_step, w, rows + i, k, y);
 }
 
-inline void dense_rows(const float* x, Index x_step, Index n, const float* w, Index depth, Index k, float* y) {
+// f(number of rows as a constant), for one to eight rows
+template <class F> inline void with_rows(Index n, F f) {
     switch (n) {
-        case 1: return dense_rows_of<1>(x, x_step, w, depth, k, y);
-        case 2: return dense_rows_of<2>(x, x_step, w, depth, k, y);
-        case 3: return dense_rows_of<3>(x, x_step, w, depth, k, y);
-        case 4: return dense_rows_of<4>(x, x_step, w, depth, k, y);
-        case 5: return dense_rows_of<5>(x, x_step, w, depth, k, y);
-        case 6: return dense_rows_of<6>(x, x_step, w, depth, k, y);
-        case 7: return dense_rows_of<7>(x, x_step, w, depth, k, y);
-        default: return dense_rows_of<8>(x, x_step, w, depth, k, y);
+        case 1: return f(std::integral_constant<int, 1>());
+        case 2: return f(std::integral_constant<int, 2>());
+        case 3: return f(std::integral_constant<int, 3>());
+        case 4: return f(std::integral_constant<int, 4>());
+        case 5: return f(std::integral_constant<int, 5>());
+        case 6: return f(std::integral_constant<int, 6>());
+        case 7: return f(std::integral_constant<int, 7>());
+        default: return f(std::integral_constant<int, 8>());
     }
 }
 
-inline void dots(const float* x, Index x_step, Index n, const float* w, Index k, float* y, Index y_step) {
-    for (Index i = 0; i < n; i++, x += x_step) {
-        vec acc[4] = {};
-        Index j = 0;
-        for (; j + 4 * LANES <= k; j += 4 * LANES)
+inline void dense_rows(const float* x, Index x_step, Index n, const float* w, Index depth, Index k, float* y) {
+    with_rows(n, [&](auto rows) { dense_rows_of<rows>(x, x_step, w, depth, k, y); });
+}
+
+// sum[g][n] += x[n] . w[g] over `count` numbers (a multiple of LANES), lane by lane
+template <int G, int N> inline void dot_tile(const float* x, Index x_step, const float* w, Index w_step, Index count, float (*sum)[8][LANES]) {
+    vec acc[G][N];
+    for (int g = 0; g < G; g++)
+        for (int n = 0; n < N; n++) acc[g][n] = load(sum[g][n]);
+    for (Index j = 0; j < count; j += LANES) {
+        vec rows[G];
 #pragma GCC unroll 4
-            for (int u = 0; u < 4; u++) acc[u] += load(x + j + u * LANES) * load(w + j + u * LANES);
-        for (; j + LANES <= k; j += LANES) acc[0] += load(x + j) * load(w + j);
-        float sum = sum_of((acc[0] + acc[1]) + (acc[2] + acc[3]));
-        for (; j < k; j++) sum += x[j] * w[j];
-        y[i * y_step] = sum;
+        for (int g = 0; g < G; g++) rows[g] = load(w + g * w_step + j);
+#pragma GCC unroll 8
+        for (int n = 0; n < N; n++) {
+            const vec v = load(x + n * x_step + j);
+#pragma GCC unroll 4
+            for (int g = 0; g < G; g++) acc[g][n] += rows[g] * v;
+        }
     }
+    for (int g = 0; g < G; g++)
+        for (int n = 0; n < N; n++) store(sum[g][n], acc[g][n]);
+}
+
+// G rows of w against N rows of x. Blocks of columns, so that the rows of x stay in the first-level cache for the next rows of w.
+template <int G, int N> inline void dots_of(const float* x, Index x_step, const float* w, Index k, float* y, Index y_step, Index rows) {
+    constexpr Index BLOCK = 1024;
+    constexpr int TOGETHER = 16;  // rows of w that share a block of x
+    for (Index first = 0; first < rows; first += TOGETHER) {
+        const Index last = std::min<Index>(rows, first + TOGETHER);
+        float sums[TOGETHER][8][LANES] = {};
+        for (Index j = 0; j < k; j += BLOCK) {
+            const Index count = std::min(BLOCK, k - j) / LANES * LANES;
+            Index c = first;
+            for (; c + G <= last; c += G) dot_tile<G, N>(x + j, x_step, w + c * k + j, k, count, sums + (c - first));
+            for (; c < last; c++) dot_tile<1, N>(x + j, x_step, w + c * k + j, k, count, sums + (c - first));
+        }
+        for (Index c = first; c < last; c++)
+            for (int n = 0; n < N; n++) {
+                float sum = sum_of(load(sums[c - first][n]));
+                for (Index j = k / LANES * LANES; j < k; j++) sum += x[n * x_step + j] * w[c * k + j];
+                y[n * y_step + c] = sum;
+            }
+    }
+}
+
+inline void dots(const float* x, Index x_step, Index n, const float* w, Index rows, Index k, float* y, Index y_step) {
+    with_rows(n, [&](auto count) { dots_of<count <= 2 ? 4 : count <= 6 ? 2 : 1, count>(x, x_step, w, k, y, y_step, rows); });
 }
 
 // R x V vectors of results stay in registers while all pixels of all runs pass by.

@@ -123,7 +123,7 @@ TEST_CASE("a plan says which better algorithms refused, and why") {
 
 TEST_CASE("dense layers agree with their definition for any number of rows") {
     for (const CpuBackend& backend : backends())
-        for (const auto [n, c, k] : {std::array<Index, 3>{1, 1, 1}, {1, 25, 40}, {3, 700, 33}, {8, 100, 5}, {9, 64, 130}, {17, 3000, 12}}) {
+        for (const auto [n, c, k] : {std::array<Index, 3>{1, 1, 1}, {1, 25, 40}, {3, 700, 33}, {8, 100, 5}, {9, 64, 130}, {17, 3000, 12}, {5, 90, 2100}, {7, 40, 1033}}) {
             CAPTURE(backend.name());
             CAPTURE(n);
             const Tensor x = random_tensor({n, c}, 1), w = random_tensor({c, k}, 2), bias = random_tensor({k}, 3),
