@@ -5,40 +5,64 @@ namespace limn::cpu {
 
 namespace {
 
-// One filter a channel; channels lie side by side, so a vector of them is one load.
+// One filter a channel; channels lie side by side, so a vector of them is one load. A row of outputs is cut into runs of pixels that
+// use the same taps: at most of the row all of them, at its ends fewer.
 class Depthwise : public ConvPlan {
 public:
     explicit Depthwise(const ConvProblem& problem)
-        : kernels_(problem.kernels), taps_(problem.shape, problem.direction), r_(problem.shape.window.r), s_(problem.shape.window.s),
-          c_(problem.shape.c), fused_(problem.fused), kernel_(problem.weights.kernel), bias_(problem.weights.bias) {}
+        : kernels_(problem.kernels), map_(problem.shape, problem.direction), r_(problem.shape.window.r), s_(problem.shape.window.s),
+          c_(problem.shape.c), fused_(problem.fused), kernel_(problem.weights.kernel), bias_(problem.weights.bias) {
+        const Index step = problem.forward() ? problem.shape.window.stride_w : 1;
+        for (Index j = 0; j < map_.out_columns;) {
+            Index end = j + 1;
+            while (end < map_.out_columns && continues(end, step)) end++;
+            runs_.push_back({j, end});
+            j = end;
+        }
+        x_step_ = step * c_;
+    }
     std::string algorithm() const override { return "depthwise"; }
     void run(const Tensor& x, Tensor& y) const override {
-        const Index N = x.shape()[0], image = taps_.in_rows * taps_.in_columns * c_;
-        parallel_for(N * taps_.out_rows, [&](Index block) {
-            const Index n = block / taps_.out_rows, i = block % taps_.out_rows;
-            std::vector<const float*> pixels(std::size_t(r_ * s_));
-            std::vector<Index> ids(std::size_t(r_ * s_));
-            for (Index j = 0; j < taps_.out_columns; j++) {
-                Index count = 0;
+        const Index N = x.shape()[0], image = map_.in_rows * map_.in_columns * c_;
+        parallel_for(N * map_.out_rows, N * map_.out_rows * map_.out_columns * c_ * r_ * s_, [&](Index block) {
+            const Index n = block / map_.out_rows, i = block % map_.out_rows;
+            thread_local std::vector<const float*> starts;
+            thread_local std::vector<Index> ids;
+            for (const Run& run : runs_) {
+                starts.clear(), ids.clear();
                 for (Index r = 0; r < r_; r++)
                     for (Index s = 0; s < s_; s++) {
-                        const Index h = taps_.in_row(i, r), w = taps_.in_column(j, s);
+                        const Index h = map_.in_row(i, r), w = map_.in_column(run.first, s);
                         if (h < 0 || w < 0) continue;
-                        pixels[std::size_t(count)] = x.data() + n * image + (h * taps_.in_columns + w) * c_;
-                        ids[std::size_t(count++)] = r * s_ + s;
+                        starts.push_back(x.data() + n * image + (h * map_.in_columns + w) * c_);
+                        ids.push_back(r * s_ + s);
                     }
-                kernels_.depthwise(pixels.data(), ids.data(), count, c_, kernel_.data(), bias_.empty() ? nullptr : bias_.data(), fused_,
-                                   y.data() + ((n * taps_.out_rows + i) * taps_.out_columns + j) * c_);
+                kernels_.depthwise({starts.data(), ids.data(), Index(ids.size()), x_step_, run.last - run.first, c_, kernel_.data(),
+                                    bias_.empty() ? nullptr : bias_.data(), fused_,
+                                    y.data() + ((n * map_.out_rows + i) * map_.out_columns + run.first) * c_});
             }
         });
     }
 
 private:
+    struct Run {
+        Index first, last;
+    };
+    // Does each tap of column j read `step` to the right of where it reads for the column before?
+    bool continues(Index j, Index step) const {
+        for (Index s = 0; s < s_; s++) {
+            const Index before = map_.in_column(j - 1, s), now = map_.in_column(j, s);
+            if (now != (before < 0 ? before : before + step)) return false;
+        }
+        return true;
+    }
+
     const Kernels& kernels_;
-    TapMap taps_;
-    Index r_, s_, c_;
+    TapMap map_;
+    Index r_, s_, c_, x_step_ = 0;
     Fused fused_;
     Tensor kernel_, bias_;
+    std::vector<Run> runs_;
 };
 
 }  // namespace

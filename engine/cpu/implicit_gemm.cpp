@@ -31,6 +31,9 @@ public:
           taps_across_(joined_ ? 1 : window_.s), taps_(window_.r * taps_across_), depth_(p.in_channels() / groups_ * (joined_ ? window_.s : 1)),
           in_step_(p.in_channels()), out_(p.out_channels() / groups_), columns_(kernels_.tile_columns),
           panels_((out_ + columns_ - 1) / columns_), fused_(p.fused) {
+        const Window& w = window_;
+        in_place_ = w.r == 1 && w.s == 1 && w.stride_h == 1 && w.stride_w == 1 && w.pad_top == 0 && w.pad_left == 0 &&
+                    map_.in_rows == map_.out_rows && map_.in_columns == map_.out_columns;
         packed_ = packed_once(p.weights, std::string("implicit gemm ") + (p.forward() ? "forward " : "grad ") + kernels_.isa,
                               [&] { return pack(p); });
         if (!p.weights.bias.empty()) {  // a panel at a time, zeros where the last one is not full
@@ -98,14 +101,26 @@ private:
             const TapMap& map = plan_->map_;
             const Index plane = map.out_rows * map.out_columns, in_step = plan_->in_step_, out_step = plan_->out_ * plan_->groups_;
             count_ = int(last - first);
+            const Index rows = plan_->kernels_.tile_rows;
+            if (plan_->in_place_) {  // every pixel reads the pixel at its own place
+                for (int m = 0; m < rows; m++) {
+                    pixels_[std::size_t(m)] = m < count_ ? x_ + (first + m) * in_step : zeros_.data();
+                    out_[std::size_t(m)] = y_ + (first + m) * out_step;
+                }
+                used_ = 1, ids_[0] = 0;
+                return;
+            }
+            Index n = first / plane, i = first % plane / map.out_columns, order = first % map.out_columns;
             for (int m = 0; m < count_; m++) {
-                const Index n = (first + m) / plane, i = (first + m) % plane / map.out_columns,
-                            j = map.column((first + m) % map.out_columns);
+                const Index j = map.column(order);
                 places_[std::size_t(m)] = {i, j, x_ + n * map.in_rows * map.in_columns * in_step};
                 out_[std::size_t(m)] = y_ + ((n * map.out_rows + i) * map.out_columns + j) * out_step;
+                if (++order == map.out_columns) {
+                    order = 0;
+                    if (++i == map.out_rows) i = 0, n++;
+                }
             }
             used_ = 0;
-            const Index rows = plan_->kernels_.tile_rows;
             for (Index r = 0; r < plan_->window_.r; r++)
                 for (Index s = 0; s < plan_->taps_across_; s++) {
                     const float** tap = pixels_.data() + used_ * rows;
@@ -170,7 +185,7 @@ private:
     }
 
     const Kernels& kernels_;
-    bool joined_;
+    bool joined_, in_place_ = false;
     Window window_;
     TapMap map_;
     Index groups_, taps_across_, taps_, depth_, in_step_, out_, columns_, panels_;  // taps of `depth_` numbers each

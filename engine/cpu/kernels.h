@@ -23,6 +23,16 @@ struct TileJob {
     int rows, columns;  // how many of the tile are real
 };
 
+// y[i][c] = fused(bias[c] + sum over taps t of x[t][i * x_step + c] * weights[tap_ids[t]][c]) for pixels i side by side
+struct DepthwiseJob {
+    const float* const* x;  // [taps]: where each starts for pixel 0
+    const Index* tap_ids;
+    Index taps, x_step, pixels, channels;
+    const float *weights, *bias;  // bias may be null
+    Fused fused;
+    float* y;
+};
+
 // out[m][j] += sum over runs and i < length of a[run][i*a_step + m] * b[run][i*b_step + j]: what a kernel's gradient sums
 struct OuterJob {
     const float *const *a, *const *b;  // [runs]: where each run of pixels starts
@@ -59,9 +69,7 @@ struct Kernels {
     const char* isa;
     int tile_rows, tile_columns;
     void (*tile)(const TileJob&);
-    // y[c] = fused(bias[c] + sum_t pixels[t][c] * weights[tap_ids[t]][c]), a pixel of a depthwise convolution
-    void (*depthwise)(const float* const* pixels, const Index* tap_ids, Index taps, Index channels, const float* weights, const float* bias,
-                      Fused fused, float* y);
+    void (*depthwise)(const DepthwiseJob&);
     // y[n][k] = sum_{c < depth} x[n][c] * w[c][k] for up to 8 rows n: whole rows of w stream by, 8 at a time
     void (*dense_rows)(const float* x, Index x_step, Index n, const float* w, Index depth, Index k, float* y);
     // y[n*y_step + c] = sum_k x[n][k] * w[c][k] for up to 8 rows n and all rows c

@@ -23,12 +23,19 @@ inline void affine(const float* __restrict x, const float* __restrict mean, cons
                    Index size, float* __restrict y) {
     for (Index i = 0; i < size; i++) y[i] = (x[i] - mean[i]) * factor[i] + shift[i];
 }
-inline void maximum(const float* const* x, Index count, Index size, float* __restrict y) {
-    const float* __restrict first = x[0];
-    for (Index i = 0; i < size; i++) y[i] = first[i];
-    for (Index t = 1; t < count; t++) {
-        const float* __restrict row = x[t];
-        for (Index i = 0; i < size; i++) y[i] = row[i] <= y[i] || y[i] != y[i] ? y[i] : row[i];
+inline void maximum(const float* const* x, Index count, Index size, float* y) {
+    Index i = 0;
+    for (; i + LANES <= size; i += LANES) {
+        vec best = load(x[0] + i);
+        for (Index t = 1; t < count; t++) {
+            const vec v = load(x[t] + i);
+            best = (v <= best) | (best != best) ? best : v;
+        }
+        store(y + i, best);
+    }
+    for (; i < size; i++) {
+        y[i] = x[0][i];
+        for (Index t = 1; t < count; t++) y[i] = x[t][i] <= y[i] || y[i] != y[i] ? y[i] : x[t][i];
     }
 }
 inline void weighted_sum(const float* const* x, const float* factors, Index count, Index size, float* __restrict y) {

@@ -41,19 +41,32 @@ inline void tile(const TileJob& job) {
     }
 }
 
-inline void depthwise(const float* const* pixels, const Index* tap_ids, Index taps, Index channels, const float* weights, const float* bias,
-                      Fused fused, float* y) {
+// A row of pixels of a depthwise convolution. With all nine taps of a 3x3 kernel (TAPS = 9) the weights of a vector of channels stay in
+// registers while the pixels pass by.
+template <int TAPS> inline void depthwise_pixels(const DepthwiseJob& job, Index c) {
+    const Index taps = TAPS ? TAPS : job.taps;
+    vec weights[TAPS ? TAPS : 1];
+    if constexpr (TAPS > 0)
+#pragma GCC unroll 9
+        for (Index t = 0; t < taps; t++) weights[t] = load(job.weights + job.tap_ids[t] * job.channels + c);
+    const vec bias = job.bias ? load(job.bias + c) : vec{};
+    for (Index i = 0; i < job.pixels; i++) {
+        vec acc = bias;
+#pragma GCC unroll 9
+        for (Index t = 0; t < taps; t++)
+            acc += load(job.x[t] + i * job.x_step + c) * (TAPS ? weights[t] : load(job.weights + job.tap_ids[t] * job.channels + c));
+        store(job.y + i * job.channels + c, activated(job.fused, acc));
+    }
+}
+inline void depthwise(const DepthwiseJob& job) {
     Index c = 0;
-    for (; c + LANES <= channels; c += LANES) {
-        vec acc = bias ? load(bias + c) : vec{};
-        for (Index t = 0; t < taps; t++) acc += load(pixels[t] + c) * load(weights + tap_ids[t] * channels + c);
-        store(y + c, activated(fused, acc));
-    }
-    for (; c < channels; c++) {
-        float acc = bias ? bias[c] : 0;
-        for (Index t = 0; t < taps; t++) acc += pixels[t][c] * weights[tap_ids[t] * channels + c];
-        y[c] = fused_value(fused, acc);
-    }
+    for (; c + LANES <= job.channels; c += LANES) job.taps == 9 ? depthwise_pixels<9>(job, c) : depthwise_pixels<0>(job, c);
+    for (; c < job.channels; c++)
+        for (Index i = 0; i < job.pixels; i++) {
+            float acc = job.bias ? job.bias[c] : 0;
+            for (Index t = 0; t < job.taps; t++) acc += job.x[t][i * job.x_step + c] * job.weights[job.tap_ids[t] * job.channels + c];
+            job.y[i * job.channels + c] = fused_value(job.fused, acc);
+        }
 }
 
 // y[n][j..] += sum over G rows of w of x[n][row] * w[row][j..], for N rows n and V vectors of columns.
