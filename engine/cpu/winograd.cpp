@@ -24,8 +24,10 @@ WinogradPlane plane_of(const ConvProblem& p) {
     return {v.p, v.q, v.k, v.h, v.w, v.c, 2 - v.window.pad_top, 2 - v.window.pad_left};
 }
 
-// How many multiplications F(m x m, 3x3) does for each pair of channels, the padding of tiles at the edges included.
-Index multiplications(const WinogradPlane& plane, Index m) { return plane.rows(m) * plane.columns(m) * (m + 2) * (m + 2); }
+// What F(m x m, 3x3) costs an image for each pair of channels: its multiplications, the padding of tiles at the edges included, and
+// reading its weights from memory. (A core does about 16 multiplications while memory delivers it one number.)
+constexpr Index per_weight = 16;
+Index cost(const WinogradPlane& plane, Index m) { return (plane.rows(m) * plane.columns(m) + per_weight) * (m + 2) * (m + 2); }
 
 // Interpolation points; the last one is infinity.
 template <int M> struct Points;
@@ -159,9 +161,9 @@ std::string refuse(const ConvProblem& p, Index m) {
     if (p.shape.groups != 1) return "it has groups";
     if (p.in_channels() < 16 || p.out_channels() < 16) return "too few channels: the transforms would cost more than they save";
     const WinogradPlane plane = plane_of(p);
-    const Index direct = 9 * plane.p * plane.q, mine = multiplications(plane, m), other = multiplications(plane, 6 - m);
-    if (3 * mine >= 2 * direct) return "its plane is so small that most of the tiles would be padding";
-    if (m == 4 && 10 * mine >= 7 * other) return "F(2,3) needs hardly more arithmetic here, and less than half the memory";
+    const Index mine = cost(plane, m), other = cost(plane, 6 - m), direct = 9 * plane.p * plane.q + 9 * per_weight;
+    if (10 * mine >= 9 * direct) return "its plane is too small: tiles would be padding, and more weights read for it than multiplications saved";
+    if (m == 4 && other <= mine) return "F(2,3) is cheaper on so small a plane: it has less than half the weights to read";
     return "";
 }
 
