@@ -54,10 +54,9 @@ def build(name):
             shape = tuple(w.shape)
             if "kernel" in w.name:
                 inputs = np.prod(shape[:2]) if "depthwise" in w.name else np.prod(shape[:-1])
-                gain = 0.02 if layer.name == "predictions" and name == "resnet50" else 2   # its sums grow: keep the softmax from filling up
-                new.append(rng.standard_normal(shape, "f") * np.float32(np.sqrt(gain / inputs)))
-            elif w.name in ("gamma", "moving_variance"):
-                new.append(rng.uniform(0.8, 1.2, shape).astype("f"))
+                new.append(rng.standard_normal(shape, "f") * np.float32(np.sqrt(2 / inputs)))
+            elif w.name in ("gamma", "moving_variance"):   # ResNet's branches small, or its sums would fill the softmax
+                new.append(rng.uniform(0.8, 1.2, shape).astype("f") * np.float32(0.1 if layer.name.endswith("_3_bn") and w.name == "gamma" else 1))
             else:
                 new.append(rng.standard_normal(shape, "f") * np.float32(0.05))
         layer.set_weights(new)

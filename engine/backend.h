@@ -42,7 +42,7 @@ struct ConvWeights {
     Tensor kernel;  // (r,s,c/groups,k), as Keras stores it
     Tensor bias;    // (k), or empty
     // The kernel as an algorithm wants it, by algorithm: computed once, shared by the plans of all image sizes.
-    mutable std::map<std::string, std::shared_ptr<const std::vector<float>>> packed;
+    mutable std::map<std::string, Tensor> packed;
 };
 
 enum class Direction { forward, grad_input };

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <hdf5.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +11,8 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
+
+#include "engine/memory.h"
 
 namespace limn {
 
@@ -120,14 +121,6 @@ void check_file(const std::filesystem::path& path) {
 
 }  // namespace
 
-struct Hdf5File::Mapping {
-    char* data;
-    std::size_t size;
-    Mapping(void* begin, std::size_t bytes) : data(static_cast<char*>(begin)), size(bytes) {}
-    ~Mapping() { munmap(data, size); }
-    Mapping(const Mapping&) = delete;
-};
-
 Hdf5File::Hdf5File(const std::filesystem::path& path) : path_(path) {
     const Quiet quiet;
     check_file(path);
@@ -147,11 +140,11 @@ std::string_view Hdf5File::bytes() const {
         void* fd = nullptr;                                // of the file HDF5 has open: the name may mean another one by now
         struct stat info{};
         const bool known = H5Fget_vfd_handle(file_, H5P_DEFAULT, &fd) >= 0 && fstat(*static_cast<int*>(fd), &info) == 0;
-        void* data = known ? mmap(nullptr, std::size_t(info.st_size), PROT_READ, MAP_PRIVATE, *static_cast<int*>(fd), 0) : MAP_FAILED;
-        LIMN_CHECK(data != MAP_FAILED, "{}: cannot be mapped: {}", path_.string(), std::strerror(errno));
-        mapping_ = std::make_shared<const Mapping>(data, std::size_t(info.st_size));
+        if (known) mapping_ = map_file(*static_cast<int*>(fd), std::size_t(info.st_size));
+        LIMN_CHECK(mapping_, "{}: cannot be mapped: {}", path_.string(), std::strerror(errno));
+        mapped_bytes_ = std::size_t(info.st_size);
     }
-    return {mapping_->data, mapping_->size};
+    return {static_cast<const char*>(mapping_.get()), mapped_bytes_};
 }
 
 // ---- groups

@@ -42,7 +42,6 @@ public:
     bool mapped(const std::string& dataset) const;  // does read() give a view of the file?
 
 private:
-    struct Mapping;
     enum class Kind { nothing, group, other };
     Kind kind_at(const std::string& path) const;
     bool has_plain_attribute(const std::string& group, const std::string& name) const;
@@ -52,7 +51,8 @@ private:
 
     std::filesystem::path path_;
     std::int64_t file_ = -1;
-    mutable std::shared_ptr<const Mapping> mapping_;  // made at the first need; the tensors that look into it keep it alive
+    mutable std::shared_ptr<const void> mapping_;  // made at the first need; the tensors that look into it keep it alive
+    mutable std::size_t mapped_bytes_ = 0;
 };
 
 // A new file that appears under its name when it is complete. After an Error it is given up: nothing appears.

@@ -4,6 +4,7 @@
 
 #include "engine/backend.h"
 #include "engine/cpu/kernels.h"
+#include "engine/memory.h"
 
 namespace limn::cpu {
 
@@ -38,11 +39,13 @@ std::unique_ptr<ConvPlan> plan_implicit_gemm(const ConvProblem&);  // never refu
 std::span<const Candidate> candidates();  // in order of preference
 std::unique_ptr<ConvPlan> plan_convolution(const ConvProblem&);
 
-// A kernel as an algorithm wants it: made once, then shared by all plans of these weights.
-using Packed = std::shared_ptr<const std::vector<float>>;
-template <class Pack> Packed packed_once(const ConvWeights& weights, const std::string& key, Pack pack) {
-    Packed& slot = weights.packed[key];
-    if (!slot) slot = std::make_shared<const std::vector<float>>(pack());
+// A kernel as an algorithm wants it: made once, then shared by all plans of these weights. The original is hardly needed any more.
+template <class Pack> Tensor packed_once(const ConvWeights& weights, const std::string& key, Pack pack) {
+    Tensor& slot = weights.packed[key];
+    if (slot.empty()) {
+        slot = pack();
+        forget_mapped(weights.kernel.data(), std::size_t(weights.kernel.size()) * sizeof(float));
+    }
     return slot;
 }
 

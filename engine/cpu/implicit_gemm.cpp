@@ -141,7 +141,7 @@ private:
             std::array<float*, most_rows> out;
             for (int m = 0; m < count_; m++) out[std::size_t(m)] = out_[std::size_t(m)] + first;
             plan_->kernels_.tile({pixels_.data(), ids_.data(), used_, plan_->depth_,
-                                  plan_->packed_->data() + at * plan_->taps_ * plan_->depth_ * plan_->columns_,
+                                  plan_->packed_.data() + at * plan_->taps_ * plan_->depth_ * plan_->columns_,
                                   plan_->bias_.empty() ? nullptr : plan_->bias_.data() + at * plan_->columns_, plan_->fused_, out.data(), count_,
                                   int(std::min(plan_->columns_, plan_->out_ - first))});
         }
@@ -165,9 +165,9 @@ private:
     };
 
     // [group][panel][tap][in channel][column], the columns past the last out channel zero. Joined taps need no other order.
-    std::vector<float> pack(const ConvProblem& p) const {
+    Tensor pack(const ConvProblem& p) const {
         const Index taps = window_.r * window_.s, C = p.shape.c / groups_, K = p.shape.k / groups_, in = p.in_channels() / groups_;
-        std::vector<float> out(std::size_t(groups_ * panels_ * taps * in * columns_));
+        Tensor out({groups_ * panels_, taps, in, columns_});
         const float* kernel = p.weights.kernel.data();  // (r,s,C,K*groups)
         parallel_for(groups_ * panels_, [&](Index at) {
             const Index group = at / panels_, first = at % panels_ * columns_, count = std::min(columns_, out_ - first);
@@ -179,6 +179,7 @@ private:
                         std::memcpy(to, from + i * p.shape.k + first, std::size_t(count) * sizeof(float));
                     else
                         for (Index j = 0; j < count; j++) to[j] = from[(first + j) * p.shape.k + i];
+                    std::fill(to + count, to + columns_, 0.0f);
                 }
         });
         return out;
@@ -190,7 +191,7 @@ private:
     TapMap map_;
     Index groups_, taps_across_, taps_, depth_, in_step_, out_, columns_, panels_;  // taps of `depth_` numbers each
     Fused fused_;
-    Packed packed_;
+    Tensor packed_;
     std::vector<float> bias_;
 };
 

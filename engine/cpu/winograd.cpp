@@ -114,7 +114,7 @@ public:
 private:
     void compute(Index panel, Index first, Index count, const float* v, Index v_step, float* m, Index m_step, Tensor& y) const {
         const Index size = channels_ * columns_;
-        const float* u = weights_->data() + panel * points * size;
+        const float* u = weights_.data() + panel * points * size;
         for (Index i = 0; i < points; i++, u += size)
             kernels_.winograd_products(count, v + i * v_step, u, channels_, m + i * m_step, panel * points + i + 1 < panels_ * points ? u + size : u);
         transforms_.output(plane_, m, m_step, first, count, bias_.empty() ? nullptr : bias_.data() + panel * columns_, fused_, panel * columns_,
@@ -122,9 +122,9 @@ private:
     }
 
     // [panel][point][in channel][column]; channels and columns that do not exist are zero
-    std::vector<float> transformed(const ConvProblem& p) const {
+    Tensor transformed(const ConvProblem& p) const {
         static const KernelTransform<M> G;
-        std::vector<float> out(std::size_t(panels_ * points * channels_ * columns_));
+        Tensor out({panels_, points, channels_, columns_});
         const float* kernel = p.weights.kernel.data();  // (3,3,C,K)
         const Index C = p.shape.c, K = p.shape.k;
         parallel_for(panels_, [&](Index panel) {
@@ -140,6 +140,8 @@ private:
                 }
                 transforms_.kernel(G.rows, g.data(), out.data() + (panel * points * channels_ + c) * columns_, channels_ * columns_);
             }
+            for (Index i = 0; i < points; i++)
+                std::fill_n(out.data() + ((panel * points + i) * channels_ + plane_.c) * columns_, (channels_ - plane_.c) * columns_, 0.0f);
         });
         return out;
     }
@@ -149,7 +151,7 @@ private:
     WinogradPlane plane_;
     Index columns_, panels_, channels_;
     Fused fused_;
-    Packed weights_;
+    Tensor weights_;
     std::vector<float> bias_;
 };
 
