@@ -40,7 +40,7 @@ double peak_memory_mb() {
 
 void bench(const BenchOptions& o) {
     set_thread_count(o.threads);
-    const Backend& backend = backend_named(o.device);
+    const Backend& backend = o.backend();
     LIMN_CHECK(o.what == "forward" || o.what == "gradcam", "--what {}: forward and gradcam are known", o.what);
     LIMN_CHECK(o.dtype == "f32", "--dtype {}: only f32 is known", o.dtype);
     LIMN_CHECK(o.repeat >= 1, "--repeat {}: at least one run is needed", o.repeat);

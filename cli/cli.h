@@ -24,7 +24,8 @@ struct Options {
     ModelSource source{"paws", "", ""};
     std::string device = "auto", preprocess = "auto", size, resize = "auto", labels;
     int threads = 0;
-    bool json = false;
+    bool json = false, exact = false;
+    const Backend& backend() const;  // --device and --exact
 };
 void add_model_options(CLI::App& command, Options& options);
 void add_image_options(CLI::App& command, Options& options);
@@ -63,6 +64,8 @@ void add_init(CLI::App& app);
 void add_fetch(CLI::App& app);
 void add_train(CLI::App& app);
 void add_bench(CLI::App& app);
+
+void print_plan(const Options& options, const LoadedModel& loaded);  // inspect --plan (plan.cpp)
 
 // What the user typed, for records: "limn train photos --base vgg16-notop"
 const std::string& command_line();

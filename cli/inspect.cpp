@@ -13,7 +13,7 @@ namespace limn::cli {
 namespace {
 
 struct InspectOptions : Options {
-    bool keras_config = false;
+    bool keras_config = false, plan = false;
 };
 
 Index parameters_of(const Layer& layer) {
@@ -44,6 +44,7 @@ void inspect(const InspectOptions& o) {
         fmt::print("{}\n", keras_config_of(model));
         return;
     }
+    if (o.plan) return print_plan(o, loaded);
     const PreprocessChoice choice = preprocess_of(loaded);
     const std::vector<std::string> broken = broken_weights(model);
 
@@ -126,7 +127,9 @@ void add_inspect(CLI::App& app) {
     add_model_options(*command, *o);
     command->add_flag("--json", o->json, "print one JSON document");
     command->add_flag("--keras-config", o->keras_config, "print the model_config that Keras builds the network from");
-    command->footer("Example:\n  limn inspect my_model.h5");
+    command->add_flag("--plan", o->plan, "how each layer is computed: algorithm, why no better one, time, share of what the machine can do");
+    command->add_option("--size", o->size, "for --plan: HxW of the image, where the network leaves it open (default: 224x224)");
+    command->footer("Examples:\n  limn inspect my_model.h5\n  limn inspect vgg16 --plan --threads 2");
     command->callback([o] { inspect(*o); });
 }
 

@@ -15,10 +15,16 @@ namespace limn::cli {
 std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1); }
 double milliseconds_since(std::int64_t start) { return double(now_ns() - start) / 1e6; }
 
+const Backend& Options::backend() const {
+    LIMN_CHECK(!exact || device == "auto" || device == "cpu", "--exact is for --device cpu; '{}' has no choice of algorithms", device);
+    return backend_named(exact ? "cpu-exact" : device);
+}
+
 void add_model_options(CLI::App& command, Options& o) {
     command.add_option("--config", o.source.config, "for files with weights only: a .json or .h5 that holds the model_config");
     command.add_option("--arch", o.source.architecture, "for files with weights only: vgg16, vgg16-notop, vgg19, squeezenet...");
     command.add_option("--device", o.device, "auto, cpu, cuda or reference")->capture_default_str();
+    command.add_flag("--exact", o.exact, "on the cpu: only the definition's sums, no Winograd (slower, some digits more)");
     command.add_option("--threads", o.threads, "default: the cores this process may use");
 }
 
@@ -73,7 +79,7 @@ Ready prepare(const Options& o) {
     const std::int64_t start = now_ns();
     set_thread_count(o.threads);
     Ready ready;
-    ready.backend = &backend_named(o.device);
+    ready.backend = &o.backend();
     ready.loaded = load_model(o.source);
     const Model& model = ready.loaded.model;
     if (!o.labels.empty()) ready.loaded.labels = read_labels(o.labels);

@@ -31,7 +31,7 @@ std::pair<std::size_t, Index> parse_target(const std::string& text) {
 
 void run_arrays(const RunOptions& o) {
     set_thread_count(o.threads);
-    const Backend& backend = backend_named(o.device);
+    const Backend& backend = o.backend();
     const LoadedModel loaded = load_model(o.source);
     const Model& model = loaded.model;
     for (const std::string& note : loaded.notes) std::fprintf(stderr, "limn: note: %s\n", note.c_str());

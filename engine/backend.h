@@ -63,6 +63,11 @@ public:
     virtual ~ConvPlan() = default;
     virtual std::string algorithm() const = 0;
     virtual void run(const Tensor& x, Tensor& y) const = 0;
+    // For one image: multiply-adds of the definition, those this algorithm does, and bytes of weights it reads.
+    struct Cost {
+        double definition = 0, done = 0, weight_bytes = 0;
+    };
+    virtual Cost cost() const { return {}; }
     virtual bool pools() const { return false; }  // does run() do relu_max_pool's pool? If not, it does its relu.
     std::vector<Refusal> refusals;  // better candidates that said no, and why
 };
@@ -130,6 +135,6 @@ public:
 
 const Backend& reference_backend();
 const Backend& cpu_backend();                         // float only; the best instruction set of this processor
-const Backend& backend_named(std::string_view name);  // auto | cpu | reference (cuda: one clear line)
+const Backend& backend_named(std::string_view name);  // auto | cpu | cpu-exact | reference (cuda: one clear line)
 
 }  // namespace limn

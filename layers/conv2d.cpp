@@ -126,6 +126,7 @@ public:
             weights[0].value.reshaped({window_.r, window_.s, weights[0].shape.size() / (window_.r * window_.s * filters_), filters_});
         return convolution_->forward(tape, window_, groups_, fused_, x[0], kernel, weight("bias"));
     }
+    const ConvPlan* plan() const override { return convolution_->newest_plan(); }
     LayerPtr followed_by(const Layer& next) const override {
         using Kind = Fusible::Kind;
         const Fusible then = next.fusible();

@@ -41,6 +41,8 @@ public:
     virtual Var forward(Tape& tape, const std::vector<Var>& inputs) const = 0;
     virtual bool random_in_training() const { return false; }  // its outputs differ each time
 
+    // How the last image was convolved, for people who ask; null for layers that do not convolve.
+    virtual const ConvPlan* plan() const { return nullptr; }
     // Where nobody looks at what lies between two layers, one may do the work of both (layers/fusion.h).
     virtual Fusible fusible() const { return {}; }
     // A layer that does this one's work and then `next`'s; null if there is none.

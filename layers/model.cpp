@@ -213,6 +213,13 @@ const Model::Schedule& Model::schedule(std::span<const int> watch, std::span<con
 
 std::vector<Var> Model::forward(Tape& tape, const std::vector<Tensor>& images, std::span<const int> watch,
                                 std::span<const int> keep) const {
+    return run(tape, images, watch, keep, {});
+}
+
+void Model::observe(Tape& tape, const std::vector<Tensor>& images, const Observer& after) const { run(tape, images, {}, {}, after); }
+
+std::vector<Var> Model::run(Tape& tape, const std::vector<Tensor>& images, std::span<const int> watch, std::span<const int> keep,
+                            const Observer& after) const {
     check_inputs(images);
     const Schedule& todo = schedule(watch, keep, tape.backend().prefers_fused() && !tape.training && !tape.watches_parameters());
     const auto watched = [&](int node) { return std::find(watch.begin(), watch.end(), node) != watch.end(); };
@@ -228,6 +235,7 @@ std::vector<Var> Model::forward(Tape& tape, const std::vector<Tensor>& images, s
         for (int j : step.inputs) in.push_back(values[std::size_t(j)]);
         Var& value = values[std::size_t(step.node)];
         value = step.layer->forward(tape, in);
+        if (after) after(*step.layer, step.node, value.value);
         for (int j : step.inputs)
             if (--readers[std::size_t(j)] == 0) values[std::size_t(j)] = {};
         if (watched(step.node)) value = tape.watch(value);

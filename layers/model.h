@@ -5,6 +5,7 @@
 // the node "base/conv"; a layer used a second time is the node "conv#2" with the same weights.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -51,6 +52,9 @@ public:
     // filled, all others are empty again. images: one tensor an input, the batch first.
     std::vector<Var> forward(Tape& tape, const std::vector<Tensor>& images, std::span<const int> watch = {},
                              std::span<const int> keep = {}) const;
+    // The same, and tells what it does: each layer (fused ones stand for several nodes), the node whose value it made, that value.
+    using Observer = std::function<void(const Layer& layer, int node, const Tensor& value)>;
+    void observe(Tape& tape, const std::vector<Tensor>& images, const Observer& after) const;
 
 private:
     struct Schedule;
@@ -65,6 +69,8 @@ private:
         }
     };
     const Schedule& schedule(std::span<const int> watch, std::span<const int> keep, bool fused) const;
+    std::vector<Var> run(Tape& tape, const std::vector<Tensor>& images, std::span<const int> watch, std::span<const int> keep,
+                         const Observer& after) const;
     void check_inputs(const std::vector<Tensor>& images) const;
     std::vector<Node> nodes_;
     mutable Schedules schedules_;

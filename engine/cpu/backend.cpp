@@ -23,7 +23,7 @@ void expect_float(const Tensor& t) {
 std::unique_ptr<ConvPlan> CpuBackend::plan_conv2d(const ConvShape& shape, const ConvWeights& weights, Direction direction,
                                                   Fused fused) const {
     expect_float(weights.kernel);
-    return cpu::plan_convolution({shape, weights, direction, fused, kernels_});
+    return cpu::plan_convolution({shape, weights, direction, fused, kernels_, exact_});
 }
 
 void CpuBackend::dense(const Tensor& x, const Tensor& kernel, const Tensor& bias, Fused fused, Tensor& y) const {
@@ -199,9 +199,13 @@ const Backend& cpu_backend() {
 
 const Backend& backend_named(std::string_view name) {
     if (name == "auto" || name == "cpu") return cpu_backend();
+    if (name == "cpu-exact") {
+        static const CpuBackend exact(cpu::best_kernels(), true);
+        return exact;
+    }
     if (name == "reference") return reference_backend();
     if (name == "cuda") fail("this limn was built without CUDA: use --device cpu");
-    fail("device '{}' is not known; auto, cpu, cuda and reference are", name);
+    fail("device '{}' is not known; auto, cpu, cpu-exact, cuda and reference are", name);
 }
 
 }  // namespace limn

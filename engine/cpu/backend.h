@@ -8,8 +8,9 @@ namespace limn {
 
 class CpuBackend : public ReferenceBackend {
 public:
-    explicit CpuBackend(const cpu::Kernels& kernels) : kernels_(kernels) {}
-    std::string name() const override { return std::string("cpu (") + kernels_.isa + ")"; }
+    // exact: convolutions by their definition's sums only, no Winograd
+    explicit CpuBackend(const cpu::Kernels& kernels, bool exact = false) : kernels_(kernels), exact_(exact) {}
+    std::string name() const override { return std::string("cpu (") + kernels_.isa + (exact_ ? ", exact)" : ")"); }
     bool prefers_fused() const override { return true; }
     std::unique_ptr<ConvPlan> plan_conv2d(const ConvShape&, const ConvWeights&, Direction, Fused) const override;
     void conv2d_grad_kernel(const ConvShape&, const Tensor& x, const Tensor& dy, Tensor& dkernel) const override;
@@ -32,6 +33,7 @@ public:
 
 private:
     const cpu::Kernels& kernels_;
+    bool exact_;
 };
 
 }  // namespace limn

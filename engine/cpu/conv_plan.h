@@ -15,6 +15,7 @@ struct ConvProblem {
     Direction direction;
     Fused fused;
     const Kernels& kernels;
+    bool exact = false;  // no algorithm that rounds otherwise than the definition's sums
 
     bool forward() const { return direction == Direction::forward; }
     Index in_channels() const { return forward() ? shape.c : shape.k; }

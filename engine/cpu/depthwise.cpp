@@ -22,6 +22,10 @@ public:
         x_step_ = step * c_;
     }
     std::string algorithm() const override { return "depthwise"; }
+    Cost cost() const override {
+        const double sums = double(map_.out_rows * map_.out_columns * r_ * s_ * c_);
+        return {sums, sums, double(kernel_.size()) * sizeof(float)};
+    }
     void run(const Tensor& x, Tensor& y) const override {
         const Index N = x.shape()[0], image = map_.in_rows * map_.in_columns * c_;
         parallel_for(N * map_.out_rows, N * map_.out_rows * map_.out_columns * c_ * r_ * s_, [&](Index block) {

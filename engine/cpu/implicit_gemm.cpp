@@ -43,6 +43,10 @@ public:
         }
     }
     std::string algorithm() const override { return "implicit gemm"; }
+    Cost cost() const override {
+        const double pixels = double(map_.out_rows * map_.out_columns), sums = pixels * double(taps_ * depth_ * groups_);
+        return {sums * double(out_), sums * double(panels_ * columns_), double(packed_.size()) * sizeof(float)};
+    }
 
     void run(const Tensor& image, Tensor& y) const override {
         const Tensor x = joined_ ? padded(image) : image;

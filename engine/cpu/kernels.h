@@ -95,6 +95,8 @@ struct Kernels {
                   float* dx);
     void (*multiply_add)(const float* a, const float* b, Index size, float* y);  // y += a * b
     WinogradKernels winograd2, winograd4;  // F(2x2,3x3) and F(4x4,3x3)
+    float (*multiply_adds_only)(Index rounds);  // nothing else, in registers, to measure the peak: multiply_adds_each a round
+    int multiply_adds_each;
     void (*winograd_products)(Index tiles, const float* v, const float* u, Index channels, float* m, const float* next);
 };
 

@@ -24,7 +24,7 @@ constexpr int LANES = 8, ROWS = 6;
 const Kernels kernels = {"avx2",     ROWS,         COLUMNS,  tile,        depthwise,    dense_rows, dots,        outer,
                          relu,       relu_grad,    add,      subtract,    multiply,     scale,      affine,      maximum,
                          maximum_at, weighted_sum, sum_rows, sum_squares, sum_products, blend,      multiply_add,
-                         winograd_of<2>, winograd_of<4>, winograd_products};
+                         winograd_of<2>, winograd_of<4>, multiply_adds_only, CHAINS * LANES, winograd_products};
 
 }  // namespace limn::cpu::avx2
 

@@ -240,3 +240,19 @@ inline void outer(const OuterJob& job) {
             job.out[m * job.out_step + j] = sum;
         }
 }
+
+// As many independent chains of multiply-adds as two units with a latency of five cycles want.
+constexpr int CHAINS = 12;
+inline float multiply_adds_only(Index rounds) {
+    vec acc[CHAINS];
+#pragma GCC unroll 12
+    for (int i = 0; i < CHAINS; i++) acc[i] = splat(float(i));
+    vec x = splat(0.999f), y = splat(0.001f);
+    for (Index round = 0; round < rounds; round++) {
+#pragma GCC unroll 12
+        for (int i = 0; i < CHAINS; i++) acc[i] = acc[i] * x + y;
+    }
+#pragma GCC unroll 12
+    for (int i = 1; i < CHAINS; i++) acc[0] += acc[i];
+    return sum_of(acc[0]);
+}

@@ -80,6 +80,11 @@ public:
     }
     std::string algorithm() const override { return M == 2 ? "winograd F(2,3)" : "winograd F(4,3)"; }
 
+    Cost cost() const override {
+        const double pairs = double(plane_.c) * double(plane_.k), tiles = double(plane_.rows(M) * plane_.columns(M));
+        return {9 * pairs * double(plane_.p * plane_.q), tiles * points * double(channels_) * double(panels_ * columns_),
+                double(weights_.size()) * sizeof(float)};
+    }
     bool pools() const override { return fused_ == Fused::relu_max_pool; }
 
     void run(const Tensor& x, Tensor& y) const override {
@@ -157,6 +162,7 @@ private:
 
 std::string refuse(const ConvProblem& p, Index m) {
     const Window& w = p.shape.window;
+    if (p.exact) return "exact sums are asked for";
     if (w.r != 3 || w.s != 3) return "its kernel is not 3x3";
     if (w.stride_h != 1 || w.stride_w != 1) return "it has strides";
     if (w.dilation_h != 1 || w.dilation_w != 1) return "it is dilated";

@@ -251,6 +251,10 @@ TEST_CASE("element-wise verbs, reductions and moves agree with their definition"
 TEST_CASE("devices by name") {
     CHECK(backend_named("reference").name() == "reference");
     CHECK(backend_named("auto").name() == cpu_backend().name());
+    const ConvWeights weights{random_tensor({3, 3, 16, 32}, 1), {}, {}};
+    const auto exact = backend_named("cpu-exact").plan_conv2d(conv_cases[0].shape(), weights, Direction::forward, Fused::none);
+    CHECK(exact->algorithm() == "implicit gemm");
+    CHECK(exact->refusals.back().reason == "exact sums are asked for");
     CHECK_THROWS_AS(backend_named("cuda"), Error);
-    CHECK_THROWS_WITH_AS(backend_named("tpu"), "device 'tpu' is not known; auto, cpu, cuda and reference are", Error);
+    CHECK_THROWS_WITH_AS(backend_named("tpu"), "device 'tpu' is not known; auto, cpu, cpu-exact, cuda and reference are", Error);
 }
