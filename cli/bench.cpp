@@ -121,9 +121,10 @@ void add_bench(CLI::App& app) {
     command->add_option("--repeat", o->repeat, "timed runs; the first run, which plans, is not among them")->capture_default_str();
     command->add_option("--output", o->output, "write the scores (forward) or the first map (gradcam) to this .npy");
     command->add_flag("--json", o->json, "print one JSON document");
-    command->footer("Examples:\n"
-                    "  limn bench vgg16 --threads 2\n"
-                    "  limn bench model.h5 --input x.npy --what gradcam --layer block5_conv3 --target top:5 --json");
+    command->footer(
+        "Examples:\n"
+        "  limn bench vgg16 --threads 2\n"
+        "  limn bench model.h5 --input x.npy --what gradcam --layer block5_conv3 --target top:5 --json");
     command->callback([o] { bench(*o); });
 }
 

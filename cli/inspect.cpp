@@ -127,7 +127,8 @@ void add_inspect(CLI::App& app) {
     add_model_options(*command, *o);
     command->add_flag("--json", o->json, "print one JSON document");
     command->add_flag("--keras-config", o->keras_config, "print the model_config that Keras builds the network from");
-    command->add_flag("--plan", o->plan, "how each layer is computed: algorithm, why no better one, time, share of what the machine can do");
+    command->add_flag("--plan", o->plan,
+                      "how each layer is computed: algorithm, why no better one, time, share of what the machine can do");
     command->add_option("--size", o->size, "for --plan: HxW of the image, where the network leaves it open (default: 224x224)");
     command->footer("Examples:\n  limn inspect my_model.h5\n  limn inspect vgg16 --plan --threads 2");
     command->callback([o] { inspect(*o); });

@@ -76,18 +76,17 @@ void print_plan(const Options& o, const LoadedModel& loaded) {
                               {"gflop_done", 2 * row.done / 1e9},
                               {"bytes", row.bytes},
                               {"bound_ms", bound_ms(row)}});
-        fmt::print("{}\n", nlohmann::ordered_json{{"device", backend.name()},
-                                                  {"peak_gflops", peak.gflops},
-                                                  {"peak_gbytes", peak.gbytes},
-                                                  {"layers", layers}}
-                               .dump(2));
+        fmt::print("{}\n",
+                   nlohmann::ordered_json{
+                       {"device", backend.name()}, {"peak_gflops", peak.gflops}, {"peak_gbytes", peak.gbytes}, {"layers", layers}}
+                       .dump(2));
         return;
     }
     std::size_t width = 5;
     for (const Row& row : rows) width = std::max(width, row.layer.size());
     fmt::print("{} on {}: {:.0f} GFLOP/s and {:.1f} GB/s at most, measured now\n\n", model.name, backend.name(), peak.gflops, peak.gbytes);
-    fmt::print("{:<{}}  {:<15}  {:>8}  {:>7}  {:>8}  {:>7}  {:>6}  {}\n", "layer", width, "algorithm", "ms", "GFLOP", "GFLOP/s", "MB", "bound",
-               "why not better");
+    fmt::print("{:<{}}  {:<15}  {:>8}  {:>7}  {:>8}  {:>7}  {:>6}  {}\n", "layer", width, "algorithm", "ms", "GFLOP", "GFLOP/s", "MB",
+               "bound", "why not better");
     double ms = 0, flop = 0, bound = 0;
     for (const Row& row : rows) {
         fmt::print("{:<{}}  {:<15}  {:>8.3f}  {:>7.3f}  {:>8.1f}  {:>7.1f}  {:>5.0f}%  {}\n", row.layer, width,
@@ -97,9 +96,10 @@ void print_plan(const Options& o, const LoadedModel& loaded) {
     }
     fmt::print("\nin all {:.2f} ms, {:.2f} GFLOP by definition, {:.1f} GFLOP/s; {:.0f} % of the bound\n", ms, flop / 1e9, flop / ms / 1e6,
                100 * bound / ms);
-    fmt::print("GFLOP: by the definition of the layer. bound: the time of the arithmetic really done at the machine's peak, or of the bytes of\n"
-               "weights and values through memory, whichever is longer, as a share of the time taken (caches, and weights\n"
-               "that zero inputs spare, may beat it).\n");
+    fmt::print(
+        "GFLOP: by the definition of the layer. bound: the time of the arithmetic really done at the machine's peak, or of the bytes of\n"
+        "weights and values through memory, whichever is longer, as a share of the time taken (caches, and weights\n"
+        "that zero inputs spare, may beat it).\n");
 }
 
 }  // namespace limn::cli

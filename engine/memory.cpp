@@ -118,7 +118,8 @@ void forget_mapped(const void* begin, std::size_t bytes) {
     if (after == mappings().sizes.begin()) return;
     const auto& [start, size] = *std::prev(after);
     if (from + bytes > start + size) return;
-    const std::uintptr_t first = (from + page - 1) / page * page, last = (from + bytes) / page * page;  // whole pages: others share the rest
+    const std::uintptr_t first = (from + page - 1) / page * page,
+                         last = (from + bytes) / page * page;  // whole pages: others share the rest
     if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 

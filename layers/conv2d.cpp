@@ -159,8 +159,7 @@ private:
         Tensor scaled(kernel.shape(), kernel.dtype()), moved({filters_}, kernel.dtype());
         with_type(kernel.dtype(), [&](auto zero) {
             using T = decltype(zero);
-            for (Index i = 0; i < kernel.size(); i++)
-                scaled.data<T>()[i] = T(kernel.data<T>()[i] * affine.scale.data<T>()[i % filters_]);
+            for (Index i = 0; i < kernel.size(); i++) scaled.data<T>()[i] = T(kernel.data<T>()[i] * affine.scale.data<T>()[i % filters_]);
             for (Index k = 0; k < filters_; k++) {
                 const double b = (bias.empty() ? 0 : bias.at_flat(k)) - (affine.mean.empty() ? 0 : affine.mean.at_flat(k));
                 moved.data<T>()[k] = T(b * affine.scale.at_flat(k) + (affine.shift.empty() ? 0 : affine.shift.at_flat(k)));

@@ -171,23 +171,26 @@ void Model::check_inputs(const std::vector<Tensor>& images) const {
 struct Model::Schedule {
     std::vector<int> watch, keep, outputs;
     bool fused;
-    std::vector<const void*> weights;  // as they were: folded ones hold their numbers
-    std::vector<int> readers;          // of each node's value
+    std::vector<Tensor> weights;  // as they were: folded ones hold their numbers. Kept alive, so that no new ones can lie where they lie
+    std::vector<int> readers;     // of each node's value
     std::vector<Step> steps;
 };
 
 const Model::Schedule& Model::schedule(std::span<const int> watch, std::span<const int> keep, bool fused) const {
-    std::vector<const void*> ids;
+    std::vector<Tensor> weights;
     if (fused)
         for (const Node& n : nodes_)
-            for (const Weight& w : n.layer->weights) ids.push_back(w.value.id());
+            for (const Weight& w : n.layer->weights) weights.push_back(w.value);
+    const auto same = [](const Tensor& a, const Tensor& b) { return a.id() == b.id(); };
     auto& kept = schedules_.list;
+    std::erase_if(kept, [&](const auto& s) {  // made for other weights, or before nodes were added
+        return s->readers.size() != nodes_.size() || (s->fused && fused && !std::ranges::equal(s->weights, weights, same));
+    });
     for (const auto& s : kept)
-        if (s->fused == fused && s->weights == ids && std::ranges::equal(s->watch, watch) && std::ranges::equal(s->keep, keep) &&
-            s->outputs == outputs && s->readers.size() == nodes_.size())
+        if (s->fused == fused && std::ranges::equal(s->watch, watch) && std::ranges::equal(s->keep, keep) && s->outputs == outputs)
             return *s;
-    auto s = std::make_shared<Schedule>(
-        Schedule{{watch.begin(), watch.end()}, {keep.begin(), keep.end()}, outputs, fused, ids, std::vector<int>(nodes_.size()), {}});
+    auto s = std::make_shared<Schedule>(Schedule{
+        {watch.begin(), watch.end()}, {keep.begin(), keep.end()}, outputs, fused, std::move(weights), std::vector<int>(nodes_.size()), {}});
     for (const std::span<const int> list : {watch, keep, std::span<const int>(outputs)})
         for (int i : list) s->readers[std::size_t(i)]++;
     std::vector<bool> seen(nodes_.size());

@@ -44,7 +44,10 @@ public:
         return affine(tape, in[0], mean, scale_of(variance), weight("beta"));
     }
     Fusible fusible() const override {
-        return {.kind = Fusible::Kind::affine, .mean = weight("moving_mean"), .scale = scale_of(weight("moving_variance")), .shift = weight("beta")};
+        return {.kind = Fusible::Kind::affine,
+                .mean = weight("moving_mean"),
+                .scale = scale_of(weight("moving_variance")),
+                .shift = weight("beta")};
     }
 
 private:

@@ -1,6 +1,5 @@
 #include "engine/cpu/conv_plan.h"
 
-
 namespace limn::cpu {
 
 TapMap::TapMap(const ConvShape& v, Direction direction) : taps_r_(v.window.r), taps_s_(v.window.s) {

@@ -28,9 +28,9 @@ class ImplicitGemm : public ConvPlan {
 public:
     explicit ImplicitGemm(const ConvProblem& p)
         : kernels_(p.kernels), joined_(joins_taps(p)), window_(p.shape.window), map_(map_of(p)), groups_(p.shape.groups),
-          taps_across_(joined_ ? 1 : window_.s), taps_(window_.r * taps_across_), depth_(p.in_channels() / groups_ * (joined_ ? window_.s : 1)),
-          in_step_(p.in_channels()), out_(p.out_channels() / groups_), columns_(kernels_.tile_columns),
-          panels_((out_ + columns_ - 1) / columns_), fused_(p.fused) {
+          taps_across_(joined_ ? 1 : window_.s), taps_(window_.r * taps_across_),
+          depth_(p.in_channels() / groups_ * (joined_ ? window_.s : 1)), in_step_(p.in_channels()), out_(p.out_channels() / groups_),
+          columns_(kernels_.tile_columns), panels_((out_ + columns_ - 1) / columns_), fused_(p.fused) {
         const Window& w = window_;
         in_place_ = w.r == 1 && w.s == 1 && w.stride_h == 1 && w.stride_w == 1 && w.pad_top == 0 && w.pad_left == 0 &&
                     map_.in_rows == map_.out_rows && map_.in_columns == map_.out_columns;
@@ -79,7 +79,8 @@ private:
     Tensor padded(const Tensor& x) const {
         const Index N = x.shape()[0], h = x.shape()[1], row = x.shape()[2] * x.shape()[3];
         Tensor out({N, map_.in_rows, map_.in_columns, x.shape()[3]});
-        const Index out_row = out.shape()[2] * out.shape()[3], left = window_.pad_left * x.shape()[3], count = std::min(row, out_row - left);
+        const Index out_row = out.shape()[2] * out.shape()[3], left = window_.pad_left * x.shape()[3],
+                    count = std::min(row, out_row - left);
         parallel_for(N * map_.in_rows, N * map_.in_rows * out_row, [&](Index i) {
             const Index n = i / map_.in_rows, from = i % map_.in_rows - window_.pad_top;
             float* to = out.data() + i * out_row;
@@ -146,8 +147,8 @@ private:
             for (int m = 0; m < count_; m++) out[std::size_t(m)] = out_[std::size_t(m)] + first;
             plan_->kernels_.tile({pixels_.data(), ids_.data(), used_, plan_->depth_,
                                   plan_->packed_.data() + at * plan_->taps_ * plan_->depth_ * plan_->columns_,
-                                  plan_->bias_.empty() ? nullptr : plan_->bias_.data() + at * plan_->columns_, plan_->fused_, out.data(), count_,
-                                  int(std::min(plan_->columns_, plan_->out_ - first))});
+                                  plan_->bias_.empty() ? nullptr : plan_->bias_.data() + at * plan_->columns_, plan_->fused_, out.data(),
+                                  count_, int(std::min(plan_->columns_, plan_->out_ - first))});
         }
 
     private:

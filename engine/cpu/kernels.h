@@ -61,7 +61,8 @@ struct WinogradPlane {
 // The transforms of F(m x m, 3x3), documented in winograd_tiles.h.
 struct WinogradKernels {
     void (*input)(const WinogradPlane&, const float* x, Index block, Index first, Index last, Index tiles, float* v, Index v_step);
-    void (*output)(const WinogradPlane&, const float* m, Index m_step, Index block, Index tiles, const float* bias, Fused, Index k, float* y);
+    void (*output)(const WinogradPlane&, const float* m, Index m_step, Index block, Index tiles, const float* bias, Fused, Index k,
+                   float* y);
     void (*kernel)(const double (*G)[3], const float* g, float* u, Index u_step);
 };
 
@@ -94,7 +95,7 @@ struct Kernels {
     void (*blend)(const float* dy, const float* x, const float* mean, const float* a, const float* b, const float* shift, Index c,
                   float* dx);
     void (*multiply_add)(const float* a, const float* b, Index size, float* y);  // y += a * b
-    WinogradKernels winograd2, winograd4;  // F(2x2,3x3) and F(4x4,3x3)
+    WinogradKernels winograd2, winograd4;                                        // F(2x2,3x3) and F(4x4,3x3)
     float (*multiply_adds_only)(Index rounds);  // nothing else, in registers, to measure the peak: multiply_adds_each a round
     int multiply_adds_each;
     void (*winograd_products)(Index tiles, const float* v, const float* u, Index channels, float* m, const float* next);

@@ -23,9 +23,8 @@ Peak measure_peak() {
     const Kernels& kernels = best_kernels();
     const Index threads = thread_count(), rounds = 4000000;
     std::vector<float> results(std::size_t(threads * 16));
-    const double arithmetic = best_seconds(8, [&] {
-        parallel_for(threads, [&](Index t) { results[std::size_t(t * 16)] = kernels.multiply_adds_only(rounds); });
-    });
+    const double arithmetic = best_seconds(
+        8, [&] { parallel_for(threads, [&](Index t) { results[std::size_t(t * 16)] = kernels.multiply_adds_only(rounds); }); });
     const Index floats = Index(24) << 20, pieces = threads * 8;  // 96 MB: more than any cache keeps
     const Tensor memory = Tensor::zeros({floats});
     std::vector<float> sums(1024);

@@ -142,7 +142,8 @@ inline void dense_rows(const float* x, Index x_step, Index n, const float* w, In
 }
 
 // sum[g][n] += x[n] . w[g] over `count` numbers (a multiple of LANES), lane by lane
-template <int G, int N> inline void dot_tile(const float* x, Index x_step, const float* w, Index w_step, Index count, float (*sum)[8][LANES]) {
+template <int G, int N>
+inline void dot_tile(const float* x, Index x_step, const float* w, Index w_step, Index count, float (*sum)[8][LANES]) {
     vec acc[G][N];
     for (int g = 0; g < G; g++)
         for (int n = 0; n < N; n++) acc[g][n] = load(sum[g][n]);

@@ -31,12 +31,8 @@ Index cost(const WinogradPlane& plane, Index m) { return (plane.rows(m) * plane.
 
 // Interpolation points; the last one is infinity.
 template <int M> struct Points;
-template <> struct Points<2> {
-    static constexpr double at[3] = {0, 1, -1};
-};
-template <> struct Points<4> {
-    static constexpr double a = 0.70710678118654752440, at[5] = {0, a, -a, 2 * a, -2 * a};
-};
+template <> struct Points<2> { static constexpr double at[3] = {0, 1, -1}; };
+template <> struct Points<4> { static constexpr double a = 0.70710678118654752440, at[5] = {0, a, -a, 2 * a, -2 * a}; };
 
 // G (M+2, 3): row i evaluates the kernel's polynomial g0 + g1 x + g2 x^2 at point i, divided by the product of the point's
 // distances to the others (Lagrange); the last row is its leading coefficient.
@@ -70,9 +66,9 @@ template <int M> class Winograd : public ConvPlan {
 public:
     explicit Winograd(const ConvProblem& p)
         : kernels_(p.kernels), transforms_(M == 2 ? p.kernels.winograd2 : p.kernels.winograd4), plane_(plane_of(p)),
-          columns_(p.kernels.tile_columns), panels_((plane_.k + columns_ - 1) / columns_),
-          channels_(plane_.channels()), fused_(p.fused) {
-        weights_ = packed_once(p.weights, algorithm() + (p.forward() ? " forward " : " grad ") + kernels_.isa, [&] { return transformed(p); });
+          columns_(p.kernels.tile_columns), panels_((plane_.k + columns_ - 1) / columns_), channels_(plane_.channels()), fused_(p.fused) {
+        weights_ =
+            packed_once(p.weights, algorithm() + (p.forward() ? " forward " : " grad ") + kernels_.isa, [&] { return transformed(p); });
         if (!p.weights.bias.empty()) {
             bias_.assign(std::size_t(panels_ * columns_), 0.0f);
             std::copy_n(p.weights.bias.data(), plane_.k, bias_.begin());
@@ -110,9 +106,7 @@ public:
             parallel_for(pieces, [&](Index i) {
                 transforms_.input(plane_, x.data(), first, count * i / pieces, count * (i + 1) / pieces, count, v, v_step);
             });
-            parallel_for(panels_, [&](Index panel) {
-                compute(panel, first, count, v, v_step, scratch<1>(points * m_step), m_step, y);
-            });
+            parallel_for(panels_, [&](Index panel) { compute(panel, first, count, v, v_step, scratch<1>(points * m_step), m_step, y); });
         }
     }
 
@@ -121,9 +115,10 @@ private:
         const Index size = channels_ * columns_;
         const float* u = weights_.data() + panel * points * size;
         for (Index i = 0; i < points; i++, u += size)
-            kernels_.winograd_products(count, v + i * v_step, u, channels_, m + i * m_step, panel * points + i + 1 < panels_ * points ? u + size : u);
-        transforms_.output(plane_, m, m_step, first, count, bias_.empty() ? nullptr : bias_.data() + panel * columns_, fused_, panel * columns_,
-                           y.data());
+            kernels_.winograd_products(count, v + i * v_step, u, channels_, m + i * m_step,
+                                       panel * points + i + 1 < panels_ * points ? u + size : u);
+        transforms_.output(plane_, m, m_step, first, count, bias_.empty() ? nullptr : bias_.data() + panel * columns_, fused_,
+                           panel * columns_, y.data());
     }
 
     // [panel][point][in channel][column]; channels and columns that do not exist are zero
@@ -170,7 +165,8 @@ std::string refuse(const ConvProblem& p, Index m) {
     if (p.in_channels() < 16 || p.out_channels() < 16) return "too few channels: the transforms would cost more than they save";
     const WinogradPlane plane = plane_of(p);
     const Index mine = cost(plane, m), other = cost(plane, 6 - m), direct = 9 * plane.p * plane.q + 9 * per_weight;
-    if (10 * mine >= 9 * direct) return "its plane is too small: tiles would be padding, and more weights read for it than multiplications saved";
+    if (10 * mine >= 9 * direct)
+        return "its plane is too small: tiles would be padding, and more weights read for it than multiplications saved";
     if (m == 4 && other <= mine) return "F(2,3) is cheaper on so small a plane: it has less than half the weights to read";
     return "";
 }

@@ -66,8 +66,8 @@ inline WinogradPass winograd_pass_of(Index tiles, Index tile) {
 
 // v = Bt d B for the tiles [first, last) of a block: v[point][pass][c / CHANNEL_BLOCK][tile of the pass][CHANNEL_BLOCK]: a pass reads on
 // and on, and whole lines of the caches are written
-template <int M> void winograd_input(const WinogradPlane& g, const float* x, Index block, Index first, Index last, Index tiles, float* v,
-                                     Index v_step) {
+template <int M>
+void winograd_input(const WinogradPlane& g, const float* x, Index block, Index first, Index last, Index tiles, float* v, Index v_step) {
     constexpr int A = M + 2;
     const Index channels = g.channels();
     for (Index t = first; t < last; t++) {
