@@ -29,7 +29,7 @@ inline void maximum(const float* const* x, Index count, Index size, float* y) {
         vec best = load(x[0] + i);
         for (Index t = 1; t < count; t++) {
             const vec v = load(x[t] + i);
-            best = (v <= best) | (best != best) ? best : v;
+            best = ((v <= best) | (best != best)) ? best : v;
         }
         store(y + i, best);
     }
