@@ -84,8 +84,10 @@ private:
         parallel_for(N * map_.in_rows, N * map_.in_rows * out_row, [&](Index i) {
             const Index n = i / map_.in_rows, from = i % map_.in_rows - window_.pad_top;
             float* to = out.data() + i * out_row;
-            std::fill(to, to + out_row, 0.0f);
-            if (from >= 0 && from < h) std::memcpy(to + left, x.data() + (n * h + from) * row, std::size_t(count) * sizeof(float));
+            if (from < 0 || from >= h) return void(std::fill(to, to + out_row, 0.0f));
+            std::fill(to, to + left, 0.0f);
+            std::memcpy(to + left, x.data() + (n * h + from) * row, std::size_t(count) * sizeof(float));
+            std::fill(to + left + count, to + out_row, 0.0f);
         });
         return out;
     }
@@ -143,12 +145,10 @@ private:
         }
         void compute(Index panel) {
             const Index at = group_ * plan_->panels_ + panel, first = panel * plan_->columns_;
-            std::array<float*, most_rows> out;
-            for (int m = 0; m < count_; m++) out[std::size_t(m)] = out_[std::size_t(m)] + first;
             plan_->kernels_.tile({pixels_.data(), ids_.data(), used_, plan_->depth_,
                                   plan_->packed_.data() + at * plan_->taps_ * plan_->depth_ * plan_->columns_,
-                                  plan_->bias_.empty() ? nullptr : plan_->bias_.data() + at * plan_->columns_, plan_->fused_, out.data(),
-                                  count_, int(std::min(plan_->columns_, plan_->out_ - first))});
+                                  plan_->bias_.empty() ? nullptr : plan_->bias_.data() + at * plan_->columns_, plan_->fused_, out_.data(),
+                                  first, count_, int(std::min(plan_->columns_, plan_->out_ - first))});
         }
 
     private:

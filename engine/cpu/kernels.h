@@ -19,7 +19,8 @@ struct TileJob {
     const float* weights;  // a panel: [all taps][channels][tile columns]
     const float* bias;     // [tile columns] or null
     Fused fused;
-    float* const* y;    // [tile rows]: where the results of pixel m go
+    float* const* y;    // [tile rows]: where the first channel of pixel m's results goes
+    Index y_offset;     // this panel's first channel
     int rows, columns;  // how many of the tile are real
 };
 

@@ -31,13 +31,16 @@ inline void tile(const TileJob& job) {
     }
     if (job.rows == ROWS && job.columns == COLUMNS) {
 #pragma GCC unroll 16
-        for (int m = 0; m < ROWS; m++) store(job.y[m], acc[m][0]), store(job.y[m] + LANES, acc[m][1]);
+        for (int m = 0; m < ROWS; m++) {
+            float* y = job.y[m] + job.y_offset;
+            store(y, acc[m][0]), store(y + LANES, acc[m][1]);
+        }
     } else {
         float results[ROWS][COLUMNS];
 #pragma GCC unroll 16
         for (int m = 0; m < ROWS; m++) store(results[m], acc[m][0]), store(results[m] + LANES, acc[m][1]);
         for (int m = 0; m < job.rows; m++)
-            for (int j = 0; j < job.columns; j++) job.y[m][j] = results[m][j];
+            for (int j = 0; j < job.columns; j++) job.y[m][job.y_offset + j] = results[m][j];
     }
 }
 
