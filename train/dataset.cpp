@@ -59,26 +59,29 @@ struct Looked {
 // Decodes every photo; those that cannot be used say why.
 std::vector<Looked> look_at(std::vector<Sample>& samples, std::uint64_t memory) {
     std::vector<Looked> looked(samples.size());
-    std::vector<Image> photos(samples.size());
     ProgressBar bar(samples.size(), "looking at the photos", stderr);
-    const Index count = Index(samples.size()), together = 256;
+    const Index count = Index(samples.size()), together = 32;
+    std::vector<Image> photos(std::size_t(std::min(count, together)));
+    std::uint64_t used = 0;
     for (Index first = 0; first < count; first += together) {
-        parallel_for(std::min(together, count - first), [&](Index i) {
+        const Index some = std::min(together, count - first);
+        parallel_for(some, [&](Index i) {
             const auto at = std::size_t(first + i);
             try {
                 const auto bytes = read_file(samples[at].path, std::size_t(1) << 30);
                 looked[at].content = hash(bytes);
-                photos[at] = decode_image(bytes, samples[at].path.string());
+                photos[std::size_t(i)] = decode_image(bytes, samples[at].path.string());
             } catch (const Error& e) {
                 looked[at].problem = e.what();
             }
         });
-        bar.update(std::uint64_t(first));
+        for (Index i = 0; i < some; i++) {  // the same photos stay, however many threads there are
+            Image& photo = photos[std::size_t(i)];
+            if ((used += photo.rgb.size()) <= memory) samples[std::size_t(first + i)].photo = std::move(photo);
+            photo = {};
+        }
+        bar.update(std::uint64_t(first + some));
     }
-    // the same photos stay, however many threads there are
-    std::uint64_t used = 0;
-    for (std::size_t i = 0; i < samples.size(); i++)
-        if ((used += photos[i].rgb.size()) <= memory) samples[i].photo = std::move(photos[i]);
     return looked;
 }
 
