@@ -1,5 +1,10 @@
 #include "engine/cpu/conv_plan.h"
 
+#include <algorithm>
+#include <cstring>
+
+#include "engine/threads.h"
+
 namespace limn::cpu {
 
 TapMap::TapMap(const ConvShape& v, Direction direction) : taps_r_(v.window.r), taps_s_(v.window.s) {
@@ -23,9 +28,44 @@ TapMap::TapMap(const ConvShape& v, Direction direction) : taps_r_(v.window.r), t
         for (Index j = phase; j < out_columns; j += phases) order_.push_back(j);
 }
 
+Tensor packed_panels(const ConvProblem& p) {
+    const std::string key = std::string("panels ") + (p.forward() ? "forward " : "grad ") + p.kernels.isa;
+    return packed_once(p.weights, key, [&] {
+        const Index groups = p.shape.groups, taps = p.shape.window.r * p.shape.window.s, columns = p.kernels.tile_columns;
+        const Index C = p.shape.c / groups, K = p.shape.k / groups, in = p.in_channels() / groups, outs = p.out_channels() / groups,
+                    panels = (outs + columns - 1) / columns;
+        Tensor out({groups * panels, taps, in, columns});
+        const float* kernel = p.weights.kernel.data();  // (r,s,C,K*groups)
+        parallel_for(groups * panels, [&](Index at) {
+            const Index group = at / panels, first = at % panels * columns, count = std::min(columns, outs - first);
+            float* to = out.data() + at * taps * in * columns;
+            for (Index tap = 0; tap < taps; tap++)
+                for (Index i = 0; i < in; i++, to += columns) {
+                    const float* from = kernel + tap * C * p.shape.k + group * K;
+                    if (p.forward())
+                        std::memcpy(to, from + i * p.shape.k + first, std::size_t(count) * sizeof(float));
+                    else
+                        for (Index j = 0; j < count; j++) to[j] = from[(first + j) * p.shape.k + i];
+                    std::fill(to + count, to + columns, 0.0f);
+                }
+        });
+        return out;
+    });
+}
+
+std::vector<float> panels_of_bias(const ConvProblem& p) {
+    if (p.weights.bias.empty()) return {};
+    const Index groups = p.shape.groups, columns = p.kernels.tile_columns, outs = p.out_channels() / groups,
+                panels = (outs + columns - 1) / columns;
+    std::vector<float> bias(std::size_t(groups * panels * columns));
+    for (Index k = 0; k < outs * groups; k++) bias[std::size_t(k / outs * panels * columns + k % outs)] = p.weights.bias.data()[k];
+    return bias;
+}
+
 std::span<const Candidate> candidates() {
     static const Candidate list[] = {
         {"depthwise", refuse_depthwise, plan_depthwise},
+        {"pointwise", refuse_pointwise, plan_pointwise},
         {"winograd F(4,3)", refuse_winograd4, plan_winograd4},
         {"winograd F(2,3)", refuse_winograd2, plan_winograd2},
         {"implicit gemm", [](const ConvProblem&) { return std::string(); }, plan_implicit_gemm},

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "engine/cpu/conv_plan.h"
 #include "engine/threads.h"
 
@@ -5,21 +7,37 @@ namespace limn::cpu {
 
 namespace {
 
+// The taps that an out pixel has along one axis, and what they read: both go up (or down) by equal steps.
+struct Taps {
+    Index first = 0, step = 0, count = 0, in = 0, in_step = 0;
+};
+
+template <class F> Taps taps_of(Index taps, F in_of) {
+    Taps t;
+    for (Index tap = 0; tap < taps; tap++) {
+        const Index in = in_of(tap);
+        if (in < 0) continue;
+        if (t.count == 0) t.first = tap, t.in = in;
+        if (t.count == 1) t.step = tap - t.first, t.in_step = in - t.in;
+        t.count++;
+    }
+    return t;
+}
+
 // One filter a channel; channels lie side by side, so a vector of them is one load. A row of outputs is cut into runs of pixels that
 // use the same taps: at most of the row all of them, at its ends fewer.
 class Depthwise : public ConvPlan {
 public:
     explicit Depthwise(const ConvProblem& problem)
         : kernels_(problem.kernels), map_(problem.shape, problem.direction), r_(problem.shape.window.r), s_(problem.shape.window.s),
-          c_(problem.shape.c), fused_(problem.fused), kernel_(problem.weights.kernel), bias_(problem.weights.bias) {
-        const Index step = problem.forward() ? problem.shape.window.stride_w : 1;
+          c_(problem.shape.c), fused_(problem.fused), kernel_(problem.weights.kernel), bias_(problem.weights.bias),
+          step_(problem.forward() ? problem.shape.window.stride_w : 1) {
+        for (Index i = 0; i < map_.out_rows; i++) rows_.push_back(taps_of(r_, [&](Index r) { return map_.in_row(i, r); }));
         for (Index j = 0; j < map_.out_columns;) {
-            Index end = j + 1;
-            while (end < map_.out_columns && continues(end, step)) end++;
-            runs_.push_back({j, end});
-            j = end;
+            const Index first = j++;
+            while (j < map_.out_columns && continues(j)) j++;
+            runs_.push_back({first, j - first, taps_of(s_, [&](Index s) { return map_.in_column(first, s); })});
         }
-        x_step_ = step * c_;
     }
     std::string algorithm() const override { return "depthwise"; }
     Cost cost() const override {
@@ -27,45 +45,43 @@ public:
         return {sums, sums, double(kernel_.size()) * sizeof(float)};
     }
     void run(const Tensor& x, Tensor& y) const override {
-        const Index N = x.shape()[0], image = map_.in_rows * map_.in_columns * c_;
-        parallel_for(N * map_.out_rows, N * map_.out_rows * map_.out_columns * c_ * r_ * s_, [&](Index block) {
-            const Index n = block / map_.out_rows, i = block % map_.out_rows;
-            thread_local std::vector<const float*> starts;
-            thread_local std::vector<Index> ids;
-            for (const Run& run : runs_) {
-                starts.clear(), ids.clear();
-                for (Index r = 0; r < r_; r++)
-                    for (Index s = 0; s < s_; s++) {
-                        const Index h = map_.in_row(i, r), w = map_.in_column(run.first, s);
-                        if (h < 0 || w < 0) continue;
-                        starts.push_back(x.data() + n * image + (h * map_.in_columns + w) * c_);
-                        ids.push_back(r * s_ + s);
-                    }
-                kernels_.depthwise({starts.data(), ids.data(), Index(ids.size()), x_step_, run.last - run.first, c_, kernel_.data(),
-                                    bias_.empty() ? nullptr : bias_.data(), fused_,
-                                    y.data() + ((n * map_.out_rows + i) * map_.out_columns + run.first) * c_});
+        const Index N = x.shape()[0], in_row = map_.in_columns * c_, image = map_.in_rows * in_row;
+        const float* bias = bias_.empty() ? nullptr : bias_.data();
+        // Neighbouring rows of outputs read the same rows of inputs: they are one job.
+        const Index rows = N * map_.out_rows, jobs = std::min(rows, std::max<Index>(8, rows / 4));
+        parallel_for(jobs, rows * map_.out_columns * c_ * r_ * s_, [&](Index job) {
+            for (Index out_row = rows * job / jobs; out_row < rows * (job + 1) / jobs; out_row++) {
+                const Taps& row = rows_[std::size_t(out_row % map_.out_rows)];
+                const float *from = x.data() + out_row / map_.out_rows * image + row.in * in_row, *w = kernel_.data() + row.first * s_ * c_;
+                for (const auto& [first, count, column] : runs_)
+                    kernels_.depthwise({from + column.in * c_, row.in_step * in_row, column.in_step * c_, step_ * c_, w + column.first * c_,
+                                        row.step * s_ * c_, column.step * c_, row.count, column.count, bias, fused_, count, c_,
+                                        y.data() + (out_row * map_.out_columns + first) * c_});
             }
         });
     }
 
 private:
     struct Run {
-        Index first, last;
+        Index first, count;
+        Taps columns;
     };
-    // Does each tap of column j read `step` to the right of where it reads for the column before?
-    bool continues(Index j, Index step) const {
+    // Does each tap of column j read `step_` to the right of where it reads for the column before?
+    bool continues(Index j) const {
         for (Index s = 0; s < s_; s++) {
             const Index before = map_.in_column(j - 1, s), now = map_.in_column(j, s);
-            if (now != (before < 0 ? before : before + step)) return false;
+            if (now != (before < 0 ? before : before + step_)) return false;
         }
         return true;
     }
 
     const Kernels& kernels_;
     TapMap map_;
-    Index r_, s_, c_, x_step_ = 0;
+    Index r_, s_, c_;
     Fused fused_;
     Tensor kernel_, bias_;
+    Index step_;
+    std::vector<Taps> rows_;
     std::vector<Run> runs_;
 };
 

@@ -30,18 +30,8 @@ public:
         : kernels_(p.kernels), joined_(joins_taps(p)), window_(p.shape.window), map_(map_of(p)), groups_(p.shape.groups),
           taps_across_(joined_ ? 1 : window_.s), taps_(window_.r * taps_across_),
           depth_(p.in_channels() / groups_ * (joined_ ? window_.s : 1)), in_step_(p.in_channels()), out_(p.out_channels() / groups_),
-          columns_(kernels_.tile_columns), panels_((out_ + columns_ - 1) / columns_), fused_(p.fused) {
-        const Window& w = window_;
-        in_place_ = w.r == 1 && w.s == 1 && w.stride_h == 1 && w.stride_w == 1 && w.pad_top == 0 && w.pad_left == 0 &&
-                    map_.in_rows == map_.out_rows && map_.in_columns == map_.out_columns;
-        packed_ = packed_once(p.weights, std::string("implicit gemm ") + (p.forward() ? "forward " : "grad ") + kernels_.isa,
-                              [&] { return pack(p); });
-        if (!p.weights.bias.empty()) {  // a panel at a time, zeros where the last one is not full
-            bias_.resize(std::size_t(groups_ * panels_ * columns_));
-            for (Index k = 0; k < out_ * groups_; k++)
-                bias_[std::size_t((k / out_ * panels_) * columns_ + k % out_)] = p.weights.bias.data()[k];
-        }
-    }
+          columns_(kernels_.tile_columns), panels_((out_ + columns_ - 1) / columns_), fused_(p.fused), packed_(packed_panels(p)),
+          bias_(panels_of_bias(p)) {}
     std::string algorithm() const override { return "implicit gemm"; }
     Cost cost() const override {
         const double pixels = double(map_.out_rows * map_.out_columns), sums = pixels * double(taps_ * depth_ * groups_);
@@ -109,14 +99,6 @@ private:
             const Index plane = map.out_rows * map.out_columns, in_step = plan_->in_step_, out_step = plan_->out_ * plan_->groups_;
             count_ = int(last - first);
             const Index rows = plan_->kernels_.tile_rows;
-            if (plan_->in_place_) {  // every pixel reads the pixel at its own place
-                for (int m = 0; m < rows; m++) {
-                    pixels_[std::size_t(m)] = m < count_ ? x_ + (first + m) * in_step : zeros_.data();
-                    out_[std::size_t(m)] = y_ + (first + m) * out_step;
-                }
-                used_ = 1, ids_[0] = 0;
-                return;
-            }
             Index n = first / plane, i = first % plane / map.out_columns, order = first % map.out_columns;
             for (int m = 0; m < count_; m++) {
                 const Index j = map.column(order);
@@ -169,29 +151,8 @@ private:
         int count_ = 0;
     };
 
-    // [group][panel][tap][in channel][column], the columns past the last out channel zero. Joined taps need no other order.
-    Tensor pack(const ConvProblem& p) const {
-        const Index taps = window_.r * window_.s, C = p.shape.c / groups_, K = p.shape.k / groups_, in = p.in_channels() / groups_;
-        Tensor out({groups_ * panels_, taps, in, columns_});
-        const float* kernel = p.weights.kernel.data();  // (r,s,C,K*groups)
-        parallel_for(groups_ * panels_, [&](Index at) {
-            const Index group = at / panels_, first = at % panels_ * columns_, count = std::min(columns_, out_ - first);
-            float* to = out.data() + at * taps * in * columns_;
-            for (Index tap = 0; tap < taps; tap++)
-                for (Index i = 0; i < in; i++, to += columns_) {
-                    const float* from = kernel + tap * C * p.shape.k + group * K;
-                    if (p.forward())
-                        std::memcpy(to, from + i * p.shape.k + first, std::size_t(count) * sizeof(float));
-                    else
-                        for (Index j = 0; j < count; j++) to[j] = from[(first + j) * p.shape.k + i];
-                    std::fill(to + count, to + columns_, 0.0f);
-                }
-        });
-        return out;
-    }
-
     const Kernels& kernels_;
-    bool joined_, in_place_ = false;
+    bool joined_;
     Window window_;
     TapMap map_;
     Index groups_, taps_across_, taps_, depth_, in_step_, out_, columns_, panels_;  // taps of `depth_` numbers each

@@ -24,13 +24,27 @@ struct TileJob {
     int rows, columns;  // how many of the tile are real
 };
 
-// y[i][c] = fused(bias[c] + sum over taps t of x[t][i * x_step + c] * weights[tap_ids[t]][c]) for pixels i side by side
-struct DepthwiseJob {
-    const float* const* x;  // [taps]: where each starts for pixel 0
-    const Index* tap_ids;
-    Index taps, x_step, pixels, channels;
-    const float *weights, *bias;  // bias may be null
+// y[m][j] = fused(bias[j] + sum over c of x[m][c] * weights[c][j]) for rows of x `x_step` numbers apart
+struct ProductJob {
+    const float* x;
+    Index x_step, rows, depth;
+    const float* weights;  // a panel: [depth][tile columns]
+    const float* bias;     // [tile columns] or null
     Fused fused;
+    float* y;
+    Index y_step;
+};
+
+// y[i][c] = fused(bias[c] + sum over r, s of x[r*x_row + s*x_column + i*x_pixel + c] * weights[r*w_row + s*w_column + c]) for pixels i
+// side by side that have the same taps
+struct DepthwiseJob {
+    const float* x;
+    Index x_row, x_column, x_pixel;
+    const float* weights;
+    Index w_row, w_column, r, s;
+    const float* bias;  // or null
+    Fused fused;
+    Index pixels, channels;
     float* y;
 };
 
@@ -71,6 +85,7 @@ struct Kernels {
     const char* isa;
     int tile_rows, tile_columns;
     void (*tile)(const TileJob&);
+    void (*product)(const ProductJob&);
     void (*depthwise)(const DepthwiseJob&);
     // y[n][k] = sum_{c < depth} x[n][c] * w[c][k] for up to 8 rows n: whole rows of w stream by, 8 at a time
     void (*dense_rows)(const float* x, Index x_step, Index n, const float* w, Index depth, Index k, float* y);

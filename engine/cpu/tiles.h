@@ -1,4 +1,4 @@
-// Matrix-like kernels: the register tile of convolutions, depthwise pixels, dense rows and dot products.
+// Matrix-like kernels: the register tile of convolutions, dense rows and dot products.
 // Included inside a namespace and a target region, after vec.h; ROWS is the height of the register tile.
 
 constexpr int COLUMNS = 2 * LANES;
@@ -42,34 +42,6 @@ inline void tile(const TileJob& job) {
         for (int m = 0; m < job.rows; m++)
             for (int j = 0; j < job.columns; j++) job.y[m][job.y_offset + j] = results[m][j];
     }
-}
-
-// A row of pixels of a depthwise convolution. With all nine taps of a 3x3 kernel (TAPS = 9) the weights of a vector of channels stay in
-// registers while the pixels pass by.
-template <int TAPS> inline void depthwise_pixels(const DepthwiseJob& job, Index c) {
-    const Index taps = TAPS ? TAPS : job.taps;
-    vec weights[TAPS ? TAPS : 1];
-    if constexpr (TAPS > 0)
-#pragma GCC unroll 9
-        for (Index t = 0; t < taps; t++) weights[t] = load(job.weights + job.tap_ids[t] * job.channels + c);
-    const vec bias = job.bias ? load(job.bias + c) : vec{};
-    for (Index i = 0; i < job.pixels; i++) {
-        vec acc = bias;
-#pragma GCC unroll 9
-        for (Index t = 0; t < taps; t++)
-            acc += load(job.x[t] + i * job.x_step + c) * (TAPS ? weights[t] : load(job.weights + job.tap_ids[t] * job.channels + c));
-        store(job.y + i * job.channels + c, activated(job.fused, acc));
-    }
-}
-inline void depthwise(const DepthwiseJob& job) {
-    Index c = 0;
-    for (; c + LANES <= job.channels; c += LANES) job.taps == 9 ? depthwise_pixels<9>(job, c) : depthwise_pixels<0>(job, c);
-    for (; c < job.channels; c++)
-        for (Index i = 0; i < job.pixels; i++) {
-            float acc = job.bias ? job.bias[c] : 0;
-            for (Index t = 0; t < job.taps; t++) acc += job.x[t][i * job.x_step + c] * job.weights[job.tap_ids[t] * job.channels + c];
-            job.y[i * job.channels + c] = fused_value(job.fused, acc);
-        }
 }
 
 // y[n][j..] += sum over G rows of w of x[n][row] * w[row][j..], for N rows n and V vectors of columns.

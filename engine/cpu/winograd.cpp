@@ -69,10 +69,7 @@ public:
           columns_(p.kernels.tile_columns), panels_((plane_.k + columns_ - 1) / columns_), channels_(plane_.channels()), fused_(p.fused) {
         weights_ =
             packed_once(p.weights, algorithm() + (p.forward() ? " forward " : " grad ") + kernels_.isa, [&] { return transformed(p); });
-        if (!p.weights.bias.empty()) {
-            bias_.assign(std::size_t(panels_ * columns_), 0.0f);
-            std::copy_n(p.weights.bias.data(), plane_.k, bias_.begin());
-        }
+        bias_ = panels_of_bias(p);
     }
     std::string algorithm() const override { return M == 2 ? "winograd F(2,3)" : "winograd F(4,3)"; }
 

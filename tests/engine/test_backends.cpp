@@ -43,8 +43,8 @@ const ConvCase conv_cases[] = {
     {"one row of pixels", 1, 1, 40, 16, 16, {3, 3, 1, 1, 1, 1, 1, 1}, 1, "implicit gemm"},
     {"first layer: 3 channels", 1, 23, 19, 3, 64, {3, 3, 1, 1, 1, 1, 1, 1}, 1, "implicit gemm"},
     {"odd sizes, filters that fill no vector", 3, 7, 5, 5, 7, {3, 3, 1, 1, 1, 1, 1, 1}, 1, "implicit gemm"},
-    {"1x1 image", 1, 1, 1, 4, 9, {1, 1}, 1, "implicit gemm"},
-    {"1x1 kernel", 2, 9, 8, 24, 17, {1, 1}, 1, "implicit gemm"},
+    {"1x1 image", 1, 1, 1, 4, 9, {1, 1}, 1, "pointwise"},
+    {"1x1 kernel", 2, 9, 8, 24, 17, {1, 1}, 1, "pointwise"},
     {"one channel, one filter", 1, 6, 6, 1, 1, {3, 3}, 1, "depthwise"},
     {"7x7 with stride 2", 1, 33, 35, 3, 8, {7, 7, 2, 2, 1, 1, 3, 3}, 1, "implicit gemm"},
     {"stride 3, 1 on a 2x5 kernel", 2, 11, 10, 4, 6, {2, 5, 3, 1, 1, 1, 0, 2}, 1, "implicit gemm"},
@@ -106,21 +106,26 @@ TEST_CASE("convolutions agree with their definition, forward and toward the inpu
 TEST_CASE("a plan says which better algorithms refused, and why") {
     const ConvCase& vgg = conv_cases[0];
     const auto plan = cpu_backend().plan_conv2d(vgg.shape(), {random_tensor({3, 3, 16, 32}, 1), {}, {}}, Direction::forward, Fused::none);
-    REQUIRE(plan->refusals.size() == 1);
+    REQUIRE(plan->refusals.size() == 2);
     CHECK(plan->refusals[0].algorithm == "depthwise");
     CHECK(plan->refusals[0].reason == "its channels are mixed");
+    CHECK(plan->refusals[1].algorithm == "pointwise");
+    CHECK(plan->refusals[1].reason == "its kernel is not 1x1");
     const auto reason = [](ConvCase c, std::size_t which) {
         const ConvShape v = c.shape();
         const ConvWeights weights{random_tensor({v.window.r, v.window.s, v.c / v.groups, v.k}, 1), {}, {}};
         return cpu_backend().plan_conv2d(v, weights, Direction::forward, Fused::none)->refusals.at(which).reason;
     };
-    CHECK(reason({"", 1, 20, 20, 16, 16, {5, 5}, 1, ""}, 1) == "its kernel is not 3x3");
-    CHECK(reason({"", 1, 20, 20, 16, 16, {3, 3, 2, 2}, 1, ""}, 1) == "it has strides");
-    CHECK(reason({"", 1, 20, 20, 16, 16, {3, 3, 1, 1, 2, 2}, 1, ""}, 1) == "it is dilated");
-    CHECK(reason({"", 1, 20, 20, 16, 16, {3, 3}, 4, ""}, 1) == "it has groups");
-    CHECK(reason({"", 1, 20, 20, 3, 64, {3, 3}, 1, ""}, 1).starts_with("too few channels"));
-    CHECK(reason({"", 1, 14, 14, 16, 16, {3, 3, 1, 1, 1, 1, 1, 1}, 1, ""}, 1).starts_with("F(2,3) is cheaper"));
-    CHECK(reason({"", 1, 1, 40, 16, 16, {3, 3, 1, 1, 1, 1, 1, 1}, 1, ""}, 2).find("padding") != std::string::npos);
+    CHECK(reason({"", 1, 20, 20, 16, 16, {1, 1, 2, 2}, 1, ""}, 1) == "it has strides");
+    CHECK(reason({"", 1, 20, 20, 16, 16, {1, 1, 1, 1, 1, 1, 1, 0}, 1, ""}, 1) == "it is padded");
+    CHECK(reason({"", 1, 20, 20, 16, 16, {1, 1}, 4, ""}, 1) == "it has groups");
+    CHECK(reason({"", 1, 20, 20, 16, 16, {5, 5}, 1, ""}, 2) == "its kernel is not 3x3");
+    CHECK(reason({"", 1, 20, 20, 16, 16, {3, 3, 2, 2}, 1, ""}, 2) == "it has strides");
+    CHECK(reason({"", 1, 20, 20, 16, 16, {3, 3, 1, 1, 2, 2}, 1, ""}, 2) == "it is dilated");
+    CHECK(reason({"", 1, 20, 20, 16, 16, {3, 3}, 4, ""}, 2) == "it has groups");
+    CHECK(reason({"", 1, 20, 20, 3, 64, {3, 3}, 1, ""}, 2).starts_with("too few channels"));
+    CHECK(reason({"", 1, 14, 14, 16, 16, {3, 3, 1, 1, 1, 1, 1, 1}, 1, ""}, 2).starts_with("F(2,3) is cheaper"));
+    CHECK(reason({"", 1, 1, 40, 16, 16, {3, 3, 1, 1, 1, 1, 1, 1}, 1, ""}, 3).find("padding") != std::string::npos);
 }
 
 TEST_CASE("dense layers agree with their definition for any number of rows") {
