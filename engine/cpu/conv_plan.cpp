@@ -62,10 +62,22 @@ std::vector<float> panels_of_bias(const ConvProblem& p) {
     return bias;
 }
 
+void product_of_panel(const Kernels& kernels, ProductJob job) {
+    if (job.columns >= kernels.tile_columns || job.columns == kernels.tile_columns / 2) return kernels.product(job);
+    thread_local std::vector<float> results;
+    results.resize(std::size_t(job.rows * kernels.tile_columns));
+    const ProductJob wanted = job;
+    job.y = results.data(), job.y_step = job.columns = kernels.tile_columns;
+    kernels.product(job);
+    for (Index m = 0; m < job.rows; m++)
+        std::memcpy(wanted.y + m * wanted.y_step, results.data() + m * job.y_step, std::size_t(wanted.columns) * sizeof(float));
+}
+
 std::span<const Candidate> candidates() {
     static const Candidate list[] = {
         {"depthwise", refuse_depthwise, plan_depthwise},
         {"pointwise", refuse_pointwise, plan_pointwise},
+        {"joined taps", refuse_joined_taps, plan_joined_taps},
         {"winograd F(4,3)", refuse_winograd4, plan_winograd4},
         {"winograd F(2,3)", refuse_winograd2, plan_winograd2},
         {"implicit gemm", [](const ConvProblem&) { return std::string(); }, plan_implicit_gemm},

@@ -33,6 +33,8 @@ std::string refuse_depthwise(const ConvProblem&);
 std::unique_ptr<ConvPlan> plan_depthwise(const ConvProblem&);
 std::string refuse_pointwise(const ConvProblem&);
 std::unique_ptr<ConvPlan> plan_pointwise(const ConvProblem&);
+std::string refuse_joined_taps(const ConvProblem&);
+std::unique_ptr<ConvPlan> plan_joined_taps(const ConvProblem&);
 std::string refuse_winograd2(const ConvProblem&);
 std::string refuse_winograd4(const ConvProblem&);
 std::unique_ptr<ConvPlan> plan_winograd2(const ConvProblem&);
@@ -55,6 +57,9 @@ template <class Pack> Tensor packed_once(const ConvWeights& weights, const std::
 // The kernel as panels of Kernels::tile_columns filters, the last one filled up with zeros: [group][panel][tap][in channel][column].
 Tensor packed_panels(const ConvProblem&);
 std::vector<float> panels_of_bias(const ConvProblem&);  // [group][panel][column]; empty without a bias
+
+// job.columns may be less than a panel, but job.y holds no more.
+void product_of_panel(const Kernels&, ProductJob job);
 
 // Which in pixel each tap of each out pixel reads, along both axes: in_row(i, r) or -1 where there is nothing to read.
 // Forward: i*stride + r*dilation - pad. Toward the input: the p with p*stride = i + pad - r*dilation, if there is one.

@@ -2,7 +2,6 @@
 // tile by tile; the left matrix exists only as pointers into the image.
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "engine/cpu/conv_plan.h"
 #include "engine/threads.h"
@@ -11,35 +10,19 @@ namespace limn::cpu {
 
 namespace {
 
-// With few channels the taps of one row are taken as one: x[h, w..w+s, 0..c] lie side by side, so 3x3 taps of 3 channels are 3 taps
-// of 9. The image is then copied with its padding, so that every tap exists.
-bool joins_taps(const ConvProblem& p) {
-    return p.forward() && p.shape.groups == 1 && p.shape.window.dilation_w == 1 && p.shape.window.s > 1 && p.shape.c <= 8;
-}
-
-ConvShape joined(ConvShape v) {
-    const Window w = v.window;
-    v.h = (v.p - 1) * w.stride_h + (w.r - 1) * w.dilation_h + 1, v.w = (v.q - 1) * w.stride_w + w.s;
-    v.window.pad_top = v.window.pad_left = 0;
-    return v;
-}
-
 class ImplicitGemm : public ConvPlan {
 public:
     explicit ImplicitGemm(const ConvProblem& p)
-        : kernels_(p.kernels), joined_(joins_taps(p)), window_(p.shape.window), map_(map_of(p)), groups_(p.shape.groups),
-          taps_across_(joined_ ? 1 : window_.s), taps_(window_.r * taps_across_),
-          depth_(p.in_channels() / groups_ * (joined_ ? window_.s : 1)), in_step_(p.in_channels()), out_(p.out_channels() / groups_),
-          columns_(kernels_.tile_columns), panels_((out_ + columns_ - 1) / columns_), fused_(p.fused), packed_(packed_panels(p)),
-          bias_(panels_of_bias(p)) {}
+        : kernels_(p.kernels), window_(p.shape.window), map_(p.shape, p.direction), groups_(p.shape.groups), taps_(window_.r * window_.s),
+          depth_(p.in_channels() / groups_), in_step_(p.in_channels()), out_(p.out_channels() / groups_), columns_(kernels_.tile_columns),
+          panels_((out_ + columns_ - 1) / columns_), fused_(p.fused), packed_(packed_panels(p)), bias_(panels_of_bias(p)) {}
     std::string algorithm() const override { return "implicit gemm"; }
     Cost cost() const override {
         const double pixels = double(map_.out_rows * map_.out_columns), sums = pixels * double(taps_ * depth_ * groups_);
         return {sums * double(out_), sums * double(panels_ * columns_), double(packed_.size()) * sizeof(float)};
     }
 
-    void run(const Tensor& image, Tensor& y) const override {
-        const Tensor x = joined_ ? padded(image) : image;
+    void run(const Tensor& x, Tensor& y) const override {
         const Index rows = kernels_.tile_rows, pixels = x.shape()[0] * map_.out_rows * map_.out_columns, tiles = (pixels + rows - 1) / rows;
         // A group of panels should stay in the second-level cache while a block of tiles passes under it.
         const Index panel_bytes = taps_ * depth_ * columns_ * Index(sizeof(float));
@@ -59,29 +42,6 @@ public:
     }
 
 private:
-    static TapMap map_of(const ConvProblem& p) {
-        if (!joins_taps(p)) return TapMap(p.shape, p.direction);
-        ConvShape v = joined(p.shape);
-        v.window.s = 1;
-        return TapMap(v, p.direction);
-    }
-
-    Tensor padded(const Tensor& x) const {
-        const Index N = x.shape()[0], h = x.shape()[1], row = x.shape()[2] * x.shape()[3];
-        Tensor out({N, map_.in_rows, map_.in_columns, x.shape()[3]});
-        const Index out_row = out.shape()[2] * out.shape()[3], left = window_.pad_left * x.shape()[3],
-                    count = std::min(row, out_row - left);
-        parallel_for(N * map_.in_rows, N * map_.in_rows * out_row, [&](Index i) {
-            const Index n = i / map_.in_rows, from = i % map_.in_rows - window_.pad_top;
-            float* to = out.data() + i * out_row;
-            if (from < 0 || from >= h) return void(std::fill(to, to + out_row, 0.0f));
-            std::fill(to, to + left, 0.0f);
-            std::memcpy(to + left, x.data() + (n * h + from) * row, std::size_t(count) * sizeof(float));
-            std::fill(to + left + count, to + out_row, 0.0f);
-        });
-        return out;
-    }
-
     // The pointers of one tile: for each tap that anybody uses, where each of the tile's pixels reads.
     class Gather {
     public:
@@ -111,7 +71,7 @@ private:
             }
             used_ = 0;
             for (Index r = 0; r < plan_->window_.r; r++)
-                for (Index s = 0; s < plan_->taps_across_; s++) {
+                for (Index s = 0; s < plan_->window_.s; s++) {
                     const float** tap = pixels_.data() + used_ * rows;
                     bool used = false;
                     for (int m = 0; m < count_; m++) {
@@ -122,7 +82,7 @@ private:
                         used |= inside;
                     }
                     for (Index m = count_; m < rows; m++) tap[m] = zeros_.data();
-                    if (used) ids_[std::size_t(used_++)] = r * plan_->taps_across_ + s;
+                    if (used) ids_[std::size_t(used_++)] = r * plan_->window_.s + s;
                 }
         }
         void compute(Index panel) {
@@ -152,10 +112,9 @@ private:
     };
 
     const Kernels& kernels_;
-    bool joined_;
     Window window_;
     TapMap map_;
-    Index groups_, taps_across_, taps_, depth_, in_step_, out_, columns_, panels_;  // taps of `depth_` numbers each
+    Index groups_, taps_, depth_, in_step_, out_, columns_, panels_;  // taps of `depth_` numbers each
     Fused fused_;
     Tensor packed_;
     std::vector<float> bias_;

@@ -24,15 +24,15 @@ struct TileJob {
     int rows, columns;  // how many of the tile are real
 };
 
-// y[m][j] = fused(bias[j] + sum over c of x[m][c] * weights[c][j]) for rows of x `x_step` numbers apart
+// y[m][j] = fused(bias[j] + sum over t and c of x[m*x_step + t*x_tap + c] * weights[t][c][j])
 struct ProductJob {
     const float* x;
-    Index x_step, rows, depth;
-    const float* weights;  // a panel: [depth][tile columns]
+    Index x_step, rows, taps, x_tap, depth;
+    const float* weights;  // a panel: [taps][depth][tile columns]
     const float* bias;     // [tile columns] or null
     Fused fused;
     float* y;
-    Index y_step;
+    Index y_step, columns;  // half a panel's columns, or all
 };
 
 // y[i][c] = fused(bias[c] + sum over r, s of x[r*x_row + s*x_column + i*x_pixel + c] * weights[r*w_row + s*w_column + c]) for pixels i

@@ -17,7 +17,9 @@ constexpr int LANES = 16, ROWS = 12;
 
 #include "engine/cpu/tiles.h"
 
-#include "engine/cpu/pointwise_tiles.h"
+#include "engine/cpu/product_tiles.h"
+
+#include "engine/cpu/depthwise_tiles.h"
 
 #include "engine/cpu/loops.h"
 

@@ -12,7 +12,9 @@ constexpr int LANES = 4, ROWS = 6;
 
 #include "engine/cpu/tiles.h"
 
-#include "engine/cpu/pointwise_tiles.h"
+#include "engine/cpu/product_tiles.h"
+
+#include "engine/cpu/depthwise_tiles.h"
 
 #include "engine/cpu/loops.h"
 

@@ -1,6 +1,5 @@
 // 1x1 convolutions are products of two matrices: pixels x channels and channels x filters.
 #include <algorithm>
-#include <cstring>
 
 #include "engine/cpu/conv_plan.h"
 #include "engine/threads.h"
@@ -37,16 +36,9 @@ public:
 
 private:
     void compute(Index panel, const float* x, Index count, float* y) const {
-        const Index column = panel * columns_, some = std::min(columns_, out_ - column);
-        ProductJob job{x,      depth_,     count, depth_, packed_.data() + column * depth_, bias_.empty() ? nullptr : bias_.data() + column,
-                       fused_, y + column, out_};
-        if (some == columns_) return kernels_.product(job);
-        thread_local std::vector<float> results;  // the last panel is wider than what is left of y
-        results.resize(std::size_t(count * columns_));
-        job.y = results.data(), job.y_step = columns_;
-        kernels_.product(job);
-        for (Index m = 0; m < count; m++)
-            std::memcpy(y + m * out_ + column, results.data() + m * columns_, std::size_t(some) * sizeof(float));
+        const Index column = panel * columns_;
+        product_of_panel(kernels_, {x, depth_, count, 1, 0, depth_, packed_.data() + column * depth_,
+                                    bias_.empty() ? nullptr : bias_.data() + column, fused_, y + column, out_, out_ - column});
     }
 
     const Kernels& kernels_;

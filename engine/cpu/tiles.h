@@ -98,22 +98,14 @@ template <int N> inline void dense_rows_of(const float* x, Index x_step, const f
     for (int i = 0; i < count; i++) dense_group<1, N>(x, x_step, w, rows + i, k, y);
 }
 
-// f(number of rows as a constant), for one to eight rows
-template <class F> inline void with_rows(Index n, F f) {
-    switch (n) {
-        case 1: return f(std::integral_constant<int, 1>());
-        case 2: return f(std::integral_constant<int, 2>());
-        case 3: return f(std::integral_constant<int, 3>());
-        case 4: return f(std::integral_constant<int, 4>());
-        case 5: return f(std::integral_constant<int, 5>());
-        case 6: return f(std::integral_constant<int, 6>());
-        case 7: return f(std::integral_constant<int, 7>());
-        default: return f(std::integral_constant<int, 8>());
-    }
+// f(n as a constant) for 1 <= n <= MOST
+template <int MOST, class F> inline void with_constant(Index n, F f) {
+    if (n == MOST) return f(std::integral_constant<int, MOST>());
+    if constexpr (MOST > 1) with_constant<MOST - 1>(n, f);
 }
 
 inline void dense_rows(const float* x, Index x_step, Index n, const float* w, Index depth, Index k, float* y) {
-    with_rows(n, [&](auto rows) { dense_rows_of<rows>(x, x_step, w, depth, k, y); });
+    with_constant<8>(n, [&](auto rows) { dense_rows_of<rows>(x, x_step, w, depth, k, y); });
 }
 
 // sum[g][n] += x[n] . w[g] over `count` numbers (a multiple of LANES), lane by lane
@@ -160,7 +152,7 @@ template <int G, int N> inline void dots_of(const float* x, Index x_step, const 
 }
 
 inline void dots(const float* x, Index x_step, Index n, const float* w, Index rows, Index k, float* y, Index y_step) {
-    with_rows(n, [&](auto count) { dots_of<count <= 2 ? 4 : count <= 6 ? 2 : 1, count>(x, x_step, w, k, y, y_step, rows); });
+    with_constant<8>(n, [&](auto count) { dots_of<count <= 2 ? 4 : count <= 6 ? 2 : 1, count>(x, x_step, w, k, y, y_step, rows); });
 }
 
 // R x V vectors of results stay in registers while all pixels of all runs pass by.
