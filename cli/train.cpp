@@ -16,6 +16,7 @@
 #include "train/training_report.h"
 #include "train/wandb.h"
 #include "weights/architectures/architectures.h"
+#include "weights/fetch.h"
 #include "weights/keras_config.h"
 
 namespace limn::cli {
@@ -28,7 +29,7 @@ struct TrainOptions {
                                        bad_photos = "skip";
     std::string teacher;
     std::vector<std::string> log{"html"};
-    double dropout = 0, teacher_weight = 0.5, validation_share = 0.2, learning_rate = 0, warmup = -1;
+    double dropout = 0, teacher_weight = 0.5, validation_share = 0.2, learning_rate = 0, warmup = -1, weight_decay = -1;
     Index batch = 32;
     int epochs = 0, threads = 0, workers = 1, show = 8, show_every = 1;
     TrainSettings settings;
@@ -46,11 +47,11 @@ public:
     void on_train_begin(const Run& run) override { run_ = run; }
     void on_epoch_end(Epoch& epoch) override {
         const auto value = [&](const char* key) { return epoch.scalar(key).value_or(0); };
-        fmt::print(
+        const std::string line = fmt::format(
             "epoch {:>3}/{}  loss {:.4f}  accuracy {:.4f}  val_loss {:.4f}  val_accuracy {:.4f}  lr {:.2e}  {:.0f} photos/s  {:.1f} s\n",
             epoch.number, run_.epochs, value("loss"), value("accuracy"), value("val_loss"), value("val_accuracy"), value("learning_rate"),
             value("images_per_second"), value("seconds"));
-        std::fflush(stdout);
+        std::fputs(line.c_str(), stdout), std::fflush(stdout);  // nothing to throw when stdout is a file on a full disk
     }
 
 private:
@@ -62,6 +63,7 @@ struct Network {
     Model model;
     PhotoInput input;
     bool from_scratch = false;
+    std::filesystem::path file;  // where its weights come from
 };
 
 // A model without weights; the input's size as asked for.
@@ -85,9 +87,11 @@ Network open_network(const TrainOptions& o, Index classes) {
     } else {
         LoadedModel loaded = load_model({o.base.empty() ? o.model : o.base, "", ""});
         print_notes(loaded);
-        network.model = std::move(loaded.model);
+        network.model = std::move(loaded.model), network.file = loaded.file;
         if (size.empty()) size = loaded.size;
         if (mode.empty()) mode = loaded.preprocess;
+        // What was frozen when the file was written is no choice for this run.
+        for (int i = 0; i < int(network.model.nodes().size()); i++) network.model.node(i).layer->trainable = true;
     }
     Model& model = network.model;
     LIMN_CHECK(model.inputs.size() == 1, "model '{}' has {} inputs; photos go to models with one", model.name, model.inputs.size());
@@ -99,8 +103,7 @@ Network open_network(const TrainOptions& o, Index classes) {
                                                        : std::pair<Index, Index>(224, 224);
     LIMN_CHECK((input[1] < 0 || input[1] == h) && (input[2] < 0 || input[2] == w), "--size {}x{}: model '{}' takes only {}x{}", h, w,
                model.name, input[1], input[2]);
-    network.input = {mode.empty() ? choose_preprocess(model).mode : preprocess_named(mode), h, w, parse_resize(o.resize),
-                     int(input[3])};
+    network.input = {mode.empty() ? choose_preprocess(model).mode : preprocess_named(mode), h, w, parse_resize(o.resize), int(input[3])};
 
     if (!o.base.empty()) {
         int top = model.outputs.at(0);
@@ -160,6 +163,10 @@ void train(TrainOptions o) {
 
     Network network = open_network(o, Index(data.labels.size()));
     TrainSettings& s = o.settings;
+    if (o.weight_decay >= 0)
+        s.optimizer.weight_decay = o.weight_decay;
+    else if (s.optimizer.name == "adamw")
+        s.optimizer.weight_decay = 0.004;  // as Keras
     s.epochs = o.epochs ? o.epochs : network.from_scratch ? 60 : 20;
     s.schedule.learning_rate = o.learning_rate ? o.learning_rate : s.optimizer.name == "sgd" ? 0.05 : 1e-3;
     s.schedule.warmup = o.warmup >= 0 ? o.warmup : network.from_scratch ? 2 : 0;
@@ -168,6 +175,9 @@ void train(TrainOptions o) {
     LoadedModel teacher;
     if (!o.teacher.empty()) {
         teacher = load_model({o.teacher, "", ""});
+        LIMN_CHECK(teacher.labels.empty() || teacher.labels.size() != data.labels.size() || teacher.labels == data.labels,
+                   "--teacher {}: its classes are {}, the folder's {}", o.teacher, fmt::join(teacher.labels, ", "),
+                   fmt::join(data.labels, ", "));
         PhotoInput input = network.input;
         input.mode = preprocess_of(teacher).mode;
         if (!teacher.size.empty()) std::tie(input.height, input.width) = parse_size(teacher.size);
@@ -212,6 +222,8 @@ void train(TrainOptions o) {
                   {"weight_decay", text_of(s.optimizer.weight_decay)},
                   {"schedule", s.schedule.name},
                   {"warmup", text_of(s.schedule.warmup)},
+                  {"step_epochs", text_of(s.schedule.step_epochs)},
+                  {"step_factor", text_of(s.schedule.step_factor)},
                   {"label_smoothing", text_of(s.label_smoothing)},
                   {"dropout", text_of(o.dropout)},
                   {"averaging", text_of(s.averaging)},
@@ -219,10 +231,14 @@ void train(TrainOptions o) {
                   {"teacher", o.teacher},
                   {"teacher_weight", o.teacher.empty() ? "" : text_of(o.teacher_weight)},
                   {"seed", std::to_string(s.seed)},
+                  {"device", std::string(backend.name().substr(0, backend.name().find(' ')))},
+                  {"started_from", network.file.empty() ? "" : md5_of(network.file)},
+                  {"taught_by", o.teacher.empty() ? "" : md5_of(teacher.file)},
                   {"limn", LIMN_VERSION}};
-    fmt::print("{} classes: {} training and {} validation photos\n{}: {} of {} weights are trained, photos of {}\n", data.labels.size(),
-               data.train.size(), data.validation.size(), network.model.name, trainable_count(network.model), network.model.parameters(),
-               size_of(network.input));
+    fmt::print("{} classes ({}{}): {} training and {} validation photos\n{}: {} of {} weights are trained, photos of {}\n",
+               data.labels.size(), fmt::join(std::span(data.labels).first(std::min<std::size_t>(5, data.labels.size())), ", "),
+               data.labels.size() > 5 ? "..." : "", data.train.size(), data.validation.size(), network.model.name,
+               trainable_count(network.model), network.model.parameters(), size_of(network.input));
     std::fflush(stdout);
 
     Trainer trainer(backend, network.model, data, s, {data.labels, std::string(name_of(input.mode)), size_of(input), o.resize}, run);
@@ -249,7 +265,7 @@ void add_train(CLI::App& app) {
     TrainSettings& s = o->settings;
     command->add_option("folder", o->folder, "photos in class folders: DIR/cat, DIR/dog (or DIR/train/... and DIR/val/...)")->required();
     command->add_option("--val", o->validation, "a folder of validation photos (default: DIR/val, else a seeded share of each class)");
-    command->add_option("--val-share", o->validation_share, "that share")->capture_default_str();
+    command->add_option("--val-share", o->validation_share, "that share")->capture_default_str()->check(CLI::Range(0.0, 1.0));
     command->add_option("--bad-photos", o->bad_photos, "files that cannot be used are named, then: skip or refuse")->capture_default_str();
 
     command->add_option("--base", o->base, "train a head on this frozen network: a Keras file or a fetched name (vgg16-notop)");
@@ -269,12 +285,13 @@ void add_train(CLI::App& app) {
         ->capture_default_str();
 
     command->add_option("--epochs", o->epochs, "default: 20, from scratch 60");
-    command->add_option("--batch", o->batch, "photos a step")->capture_default_str();
+    command->add_option("--batch", o->batch, "photos a step")->capture_default_str()->check(CLI::Range(1, 1 << 20));
     command->add_option("--optimizer", s.optimizer.name, "adam, adamw or sgd")->capture_default_str();
-    command->add_option("--lr", o->learning_rate, "learning rate (default: 0.001, sgd 0.05)");
+    command->add_option("--lr", o->learning_rate, "learning rate (default: 0.001, sgd 0.05)")->check(CLI::PositiveNumber);
     command->add_option("--momentum", s.optimizer.momentum, "of sgd")->capture_default_str();
     command->add_flag("--nesterov", s.optimizer.nesterov, "Nesterov's momentum");
-    command->add_option("--weight-decay", s.optimizer.weight_decay, "decoupled, of kernels only")->capture_default_str();
+    command->add_option("--weight-decay", o->weight_decay, "decoupled, of kernels only (default: 0, adamw 0.004)")
+        ->check(CLI::NonNegativeNumber);
     command->add_option("--schedule", s.schedule.name, "cosine, constant or step")->capture_default_str();
     command->add_option("--warmup", o->warmup, "epochs over which the learning rate rises (default: 0, from scratch 2)");
     command->add_option("--step-epochs", s.schedule.step_epochs, "of the step schedule")->capture_default_str();
@@ -283,7 +300,7 @@ void add_train(CLI::App& app) {
     command->add_option("--dropout", o->dropout, "before the head's last layer")->capture_default_str();
     command->add_option("--averaging", s.averaging, "keep running averages of the weights, such as 0.999")->capture_default_str();
     command->add_option("--teacher", o->teacher, "a trained network whose answers are mixed into the targets");
-    command->add_option("--teacher-weight", o->teacher_weight, "their share")->capture_default_str();
+    command->add_option("--teacher-weight", o->teacher_weight, "their share")->capture_default_str()->check(CLI::Range(0.0, 1.0));
     command->add_option("--patience", s.patience, "stop after so many epochs without a better validation accuracy (0: never)")
         ->capture_default_str();
     command->add_option("--seed", s.seed, "the same seed, the same run")->capture_default_str();
@@ -292,11 +309,11 @@ void add_train(CLI::App& app) {
     command->add_option("--store", o->store, "numbers in the Keras files: float32 or float16")->capture_default_str();
     command->add_flag("--resume", s.resume, "go on where a stopped run of the same command was");
     command->add_option("--log", o->log, "html, tensorboard, wandb, png, or none")->delimiter(',')->capture_default_str();
-    command->add_option("--show", o->show, "validation photos to show each epoch")->capture_default_str();
+    command->add_option("--show", o->show, "validation photos to show each epoch")->capture_default_str()->check(CLI::Range(0, 1000));
     command->add_option("--show-every", o->show_every, "after every so many epochs")->capture_default_str();
     command->add_option("--device", o->device, "auto, cpu, cuda or reference")->capture_default_str();
     command->add_option("--threads", o->threads, "default: the cores this process may use");
-    command->add_option("--workers", o->workers, "threads that prepare photos")->capture_default_str();
+    command->add_option("--workers", o->workers, "threads that prepare photos")->capture_default_str()->check(CLI::Range(1, 256));
     command->footer(
         "Examples:\n"
         "  limn train photos --base vgg16-notop                       the article's CAM model: GAP and one sigmoid on frozen VGG16\n"

@@ -1,6 +1,7 @@
 #include "engine/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -85,6 +86,25 @@ void write_file(const fs::path& path, std::span<const std::byte> bytes) {
 }
 
 void write_file(const fs::path& path, std::string_view text) { write_file(path, std::as_bytes(std::span(text))); }
+
+FolderLock::FolderLock(const fs::path& folder) : descriptor_(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    LIMN_CHECK(descriptor_ >= 0, "{}: cannot be opened: {}", folder.string(), reason());
+    if (flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;  // some file systems know no locks
+    close(descriptor_);
+    fail("{}: another process is working there", folder.string());
+}
+FolderLock::~FolderLock() { close(descriptor_); }
+
+void remove_temporary_files(const fs::path& folder) {
+    std::error_code error;
+    for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+        const fs::path name = it->path().filename(), pid = name.stem().extension();  // NAME.PID.tmp
+        const std::string digits = pid.string();
+        std::error_code ignored;
+        if (name.extension() == ".tmp" && digits.size() > 1 && digits.find_first_not_of("0123456789", 1) == std::string::npos)
+            fs::remove(it->path(), ignored);
+    }
+}
 
 void make_folder(const fs::path& path) {
     std::error_code error;

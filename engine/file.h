@@ -32,6 +32,20 @@ private:
 void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
 void write_file(const std::filesystem::path& path, std::string_view text);
 
+// Held while it lives, by one process: an Error if another one has it. The folder must exist; nothing is written.
+class FolderLock {
+public:
+    explicit FolderLock(const std::filesystem::path& folder);
+    ~FolderLock();
+    FolderLock(const FolderLock&) = delete;
+
+private:
+    int descriptor_;
+};
+
+// Removes what killed processes left of files that never got their names.
+void remove_temporary_files(const std::filesystem::path& folder);
+
 // Creates the folder and its parents; a clear Error if that fails.
 void make_folder(const std::filesystem::path& path);
 

@@ -8,7 +8,7 @@
 //     };
 //
 // Callbacks are called in the order in which they were added: those that make pictures (train/cam_logger.h) before those
-// that write them down (train/tensorboard.h, train/wandb.h, train/report.h). One that throws an Error is left out from
+// that write them down (train/tensorboard.h, train/wandb.h, train/report.h). One that throws is left out from
 // then on, with one warning: a full disk in a log must not end a training.
 #pragma once
 
@@ -77,7 +77,7 @@ struct Outcome {
     std::vector<std::pair<std::string, double>> scalars;  // best_val_accuracy...
     std::vector<std::vector<std::int64_t>> confusion;     // [true class][predicted class], photos
     std::vector<Mistake> mistakes;
-    int exit_code = 0;  // 0 as planned or stopped early; 128 + n after signal n
+    int exit_code = 0;  // 0 as planned or stopped early; 2 after an Error; 128 + n after signal n
 };
 
 class Callback {

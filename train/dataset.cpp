@@ -19,6 +19,15 @@ bool hidden(const fs::path& path) {
     return name.empty() || name[0] == '.' || name == "Thumbs.db" || name == "desktop.ini";
 }
 
+bool is_folder(const fs::path& path) {
+    std::error_code ignored;  // a link to itself is none
+    return fs::is_directory(path, ignored);
+}
+bool is_there(const fs::path& path) {
+    std::error_code ignored;
+    return fs::exists(path, ignored);
+}
+
 std::vector<fs::path> entries(const fs::path& folder) {
     std::error_code error;
     std::vector<fs::path> list;
@@ -32,14 +41,14 @@ std::vector<fs::path> entries(const fs::path& folder) {
 std::vector<fs::path> class_folders(const fs::path& folder) {
     std::vector<fs::path> list;
     for (const fs::path& entry : entries(folder))
-        if (fs::is_directory(entry) && !fs::exists(entry / "checkpoint.h5")) list.push_back(entry);  // no class, but what a run left
+        if (is_folder(entry) && !is_there(entry / "checkpoint.h5")) list.push_back(entry);  // no class, but what a run left
     return list;
 }
 
 // All files below a class folder, in order.
 void collect(const fs::path& folder, int label, std::vector<Sample>& samples, int depth = 0) {
     for (const fs::path& entry : entries(folder)) {
-        if (fs::is_directory(entry) && depth < 16)
+        if (is_folder(entry) && depth < 16)
             collect(entry, label, samples, depth + 1);
         else
             samples.push_back({entry, label, {}});
@@ -85,10 +94,28 @@ std::vector<Looked> look_at(std::vector<Sample>& samples, std::uint64_t memory) 
     return looked;
 }
 
+// DIR/training_set/{cat,dog} and DIR/test_set/{cat,dog}: taken for classes, they would be learnt instead of cats and dogs.
+void check_level(const fs::path& folder, const std::vector<fs::path>& classes) {
+    const auto folders_only = [](const fs::path& path) {
+        std::vector<std::string> names;
+        for (const fs::path& entry : entries(path)) {
+            if (!is_folder(entry)) return std::vector<std::string>();
+            names.push_back(entry.filename().string());
+        }
+        return names;
+    };
+    if (classes.size() < 2) return;
+    const auto first = folders_only(classes[0]);
+    LIMN_CHECK(first.size() < 2 || first != folders_only(classes[1]),
+               "{}: '{}' and '{}' hold the same folders ({}, {}...): if those are the classes, give {} and --val {}", folder.string(),
+               classes[0].filename().string(), classes[1].filename().string(), first[0], first[1], classes[0].string(),
+               classes[1].string());
+}
+
 fs::path validation_folder(const fs::path& folder, const fs::path& given) {
     if (!given.empty()) return given;
     for (const char* name : {"val", "valid", "validation", "test"})
-        if (fs::is_directory(folder / "train") && fs::is_directory(folder / name)) return folder / name;
+        if (is_folder(folder / "train") && is_folder(folder / name)) return folder / name;
     return {};
 }
 
@@ -96,8 +123,10 @@ fs::path validation_folder(const fs::path& folder, const fs::path& given) {
 
 Dataset open_dataset(const fs::path& folder, const DatasetOptions& options) {
     LIMN_CHECK(fs::is_directory(folder), "{}: is not a folder; a folder with one folder of photos a class was expected", folder.string());
-    const fs::path validation = validation_folder(folder, options.validation),
-                   training = fs::is_directory(folder / "train") && !validation.empty() ? folder / "train" : folder;
+    const fs::path validation = validation_folder(folder, options.validation), train_folder = folder / "train";
+    const bool lies_there = is_folder(train_folder) && !validation.empty(), lies_alone = class_folders(folder) == std::vector{train_folder};
+    const fs::path training = lies_there || lies_alone ? train_folder : folder;
+    check_level(training, class_folders(training));
 
     Dataset data;
     std::vector<Sample> samples;
@@ -132,6 +161,8 @@ Dataset open_dataset(const fs::path& folder, const DatasetOptions& options) {
             else if (copy >= training_count && copies[0] < training_count)
                 looked[copy].problem =
                     fmt::format("{}: is among the training photos, too: {}", samples[copy].path.string(), first.path.string());
+            else if (validation.empty() && copy != copies[0])
+                looked[copy].problem = fmt::format("{}: is the same photo as {}", samples[copy].path.string(), first.path.string());
         }
     }
 

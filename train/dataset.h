@@ -1,7 +1,7 @@
 // A folder of photos in class folders, looked through before anything is trained.
 //
 //     DIR/cat/*.jpg  DIR/dog/*.jpg                    a seeded share of each class is kept for validation
-//     DIR/train/cat/... DIR/val/cat/...               as it is (val, valid, validation or test)
+//     DIR/train/cat/... DIR/val/cat/...               as it is (val, valid, validation or test; without one, train is split)
 //
 // Every photo is decoded once at the start: what cannot be used is named with its reason, and decoded photos stay in
 // memory as long as they fit. Classes are numbered in alphabetical order, as Keras does.

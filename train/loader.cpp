@@ -77,7 +77,7 @@ void Loader::work() {
 
 bool Loader::next(Batch& batch) {
     std::unique_lock lock(mutex_);
-    if (taken_ == batches_) return false;
+    if (taken_ == batches_ || (settings_.stop && *settings_.stop)) return false;
     wake_.wait(lock, [&] { return error_ || ready_.contains(taken_); });
     if (error_) std::rethrow_exception(error_);
     batch = std::move(ready_.extract(taken_).mapped());

@@ -3,6 +3,7 @@
 // What a batch holds follows from the seed, the epoch and the photo alone, never from which thread made it when.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <map>
@@ -27,8 +28,9 @@ struct LoaderSettings {
     Index batch = 32;
     std::uint64_t seed = 1;
     bool shuffle = false;
-    bool drop_rest = false;  // leave out a last batch that is not full (batch statistics of one photo mean nothing)
-    int workers = 1;         // threads
+    bool drop_rest = false;                  // leave out a last batch that is not full (batch statistics of one photo mean nothing)
+    int workers = 1;                         // threads
+    const std::atomic<int>* stop = nullptr;  // not 0: no more batches
 
     // Each photo once, in order, as it is: to look at, not to learn from.
     LoaderSettings plain(const PhotoInput& how) const {
@@ -49,7 +51,7 @@ public:
     Loader(const Loader&) = delete;
 
     std::size_t batches() const { return batches_; }
-    bool next(Batch& batch);  // in order; false at the end. An Error of a photo is thrown here.
+    bool next(Batch& batch);  // in order; false at the end, or when asked to stop. An Error of a photo is thrown here.
 
 private:
     Batch make(std::size_t number) const;

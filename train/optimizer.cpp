@@ -23,7 +23,7 @@ Tensor& Optimizer::slot(const char* name, std::size_t i, const Shape& shape) {
 void Optimizer::step(double learning_rate, const std::vector<Weight*>& weights, const std::vector<Tensor>& gradients) {
     iterations++;
     const bool adam = settings_.name != "sgd";
-    const float b1 = float(settings_.beta_1), b2 = float(settings_.beta_2), epsilon = float(settings_.epsilon),
+    const float rest_1 = float(1 - settings_.beta_1), rest_2 = float(1 - settings_.beta_2), epsilon = float(settings_.epsilon),
                 momentum = float(settings_.momentum), lr = float(learning_rate);
     // Adam's correction of the first steps, when m and v still lean toward zero
     const float alpha = float(learning_rate * std::sqrt(1 - std::pow(settings_.beta_2, double(iterations))) /
@@ -40,8 +40,8 @@ void Optimizer::step(double learning_rate, const std::vector<Weight*>& weights, 
             for (Index j = first; j < last; j++) {
                 const float start = from[j] - decay * from[j];
                 if (adam) {  // w -= alpha * m / (sqrt(v) + epsilon)
-                    m[j] += (g[j] - m[j]) * (1 - b1);
-                    v[j] += (g[j] * g[j] - v[j]) * (1 - b2);
+                    m[j] += (g[j] - m[j]) * rest_1;
+                    v[j] += (g[j] * g[j] - v[j]) * rest_2;
                     w[j] = start - alpha * m[j] / (std::sqrt(v[j]) + epsilon);
                 } else if (m) {  // m = momentum * m - lr * g;  w += m, or (Nesterov) momentum * m - lr * g
                     m[j] = momentum * m[j] - lr * g[j];

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine/file.h"
 #include "train/cam_logger.h"
 #include "train/loss.h"
 #include "train/step.h"
@@ -47,7 +48,7 @@ Trainer::Trainer(const Backend& backend, Model& model, const Dataset& data, cons
     for (std::string& label : run_.labels) label = valid_utf8(label);
     for (auto& [key, value] : run_.config) value = valid_utf8(value);
     settings_.schedule.check();
-    settings_.loader.seed = settings_.seed;
+    settings_.loader.seed = settings_.seed, settings_.loader.stop = settings_.signal;
     const Index classes = Index(data.labels.size());
     LIMN_CHECK(head_.classes == classes || (head_.classes == 1 && classes == 2),
                "the network tells {} classes apart, the folder has {} ({}...)", head_.classes == 1 ? 2 : head_.classes, classes,
@@ -59,7 +60,13 @@ Trainer::Trainer(const Backend& backend, Model& model, const Dataset& data, cons
     LIMN_CHECK(settings_.averaging >= 0 && settings_.averaging < 1, "averaging by {} makes no sense: 0 to below 1", settings_.averaging);
     LIMN_CHECK(!settings_.teacher || settings_.loader.input.mode == Preprocess::raw,
                "a teacher needs a student that takes raw pixels (its first layer a Rescaling), since both see the same picture");
-    if (settings_.teacher) teacher_head_ = find_head(*settings_.teacher->model);
+    LIMN_CHECK(head_.kind != Head::Kind::linear || head_.classes > 1,
+               "the network ends in one number without an activation: a sigmoid is needed to tell two classes apart");
+    if (!settings_.teacher) return;
+    teacher_head_ = find_head(*settings_.teacher->model);
+    LIMN_CHECK(teacher_head_.kind != Head::Kind::linear, "the teacher ends without a softmax or sigmoid: its answers are no probabilities");
+    LIMN_CHECK(settings_.teacher->weight >= 0 && settings_.teacher->weight <= 1, "a teacher's share of {} makes no sense: 0 to 1",
+               settings_.teacher->weight);
 }
 
 void Trainer::tell(const std::function<void(Callback&)>& what) {
@@ -67,7 +74,7 @@ void Trainer::tell(const std::function<void(Callback&)>& what) {
         try {
             what(*callback);
             return false;
-        } catch (const Error& e) {
+        } catch (const std::exception& e) {
             std::fprintf(stderr, "limn: warning: %s is left out from here on: %s\n", callback->name().c_str(), e.what());
             return true;
         }
@@ -124,12 +131,12 @@ Trainer::EpochResult Trainer::train_epoch(int epoch) {
     const Head& head = keeps_features_ ? upper_head_ : head_;
 
     ProgressBar bar(batches * size, fmt::format("epoch {}/{}", epoch, settings_.epochs), stderr);
-    double loss = 0;
+    double loss = 0, learning_rate = 0;
     Index seen = 0, correct = 0;
     for (std::size_t b = 0; b < batches && !interrupted(); b++) {
         Batch batch;
         if (loader) {
-            loader->next(batch);
+            if (!loader->next(batch)) break;
         } else {
             const std::size_t count = std::min(size, photos - b * size);
             batch.images = gathered(train_features_, order, b * size, count);
@@ -137,19 +144,22 @@ Trainer::EpochResult Trainer::train_epoch(int epoch) {
         }
         Tensor targets = targets_of(head_, batch.labels, settings_.label_smoothing);
         if (settings_.teacher) add_teacher(batch.images, targets);
-        const double position = epoch - 1 + double(b) / double(batches);
+        learning_rate = settings_.schedule.at(epoch - 1 + double(b) / double(batches), settings_.epochs);
         const std::uint64_t seed = settings_.seed ^ std::uint64_t(optimizer_.iterations + 1) << 20;
-        const StepResult step =
-            train_step(backend_, model, head, optimizer_, settings_.schedule.at(position, settings_.epochs), batch.images, targets, seed);
+        const StepResult step = train_step(backend_, model, head, optimizer_, learning_rate, batch.images, targets, seed);
         if (settings_.averaging > 0) follow_average();
         const Index n = Index(batch.labels.size());
         loss += step.loss * double(n), seen += n, correct += count_correct(head_, step.logits, batch.labels);
-        LIMN_CHECK(std::isfinite(loss), "the loss is no number any more in epoch {}: try a smaller --lr ({} now)", epoch,
-                   settings_.schedule.learning_rate);
+        check_loss(loss, epoch);
         bar.update(std::uint64_t(seen), fmt::format("loss {:.4f}  accuracy {:.4f}", loss / double(seen), double(correct) / double(seen)));
     }
     const double n = double(std::max<Index>(seen, 1));
-    return {loss / n, double(correct) / n, settings_.schedule.at(epoch - 1, settings_.epochs), n / seconds_since(start)};
+    return {loss / n, double(correct) / n, learning_rate, n / seconds_since(start)};
+}
+
+void Trainer::check_loss(double loss, int epoch) const {
+    LIMN_CHECK(std::isfinite(loss), "the loss is no number any more in epoch {}: try a smaller --lr ({} now)", epoch,
+               settings_.schedule.learning_rate);
 }
 
 Evaluation Trainer::evaluate() const {
@@ -157,10 +167,11 @@ Evaluation Trainer::evaluate() const {
     const Index N = Index(samples.size());
     Answers all{Tensor({N, head_.classes}), Tensor({N, head_.classes})};
     if (keeps_features_) {
-        for (Index first = 0; first < N; first += 256) {
+        const Index together = validation_features_.shape().rank() == 2 ? 256 : settings_.loader.batch;  // of maps, no more than fit
+        for (Index first = 0; first < N && !interrupted(); first += together) {
             Tape tape(backend_);
             append(all, first, upper_head_,
-                   upper_.forward(tape, {validation_features_.rows(first, std::min<Index>(256, N - first))}, {},
+                   upper_.forward(tape, {validation_features_.rows(first, std::min(together, N - first))}, {},
                                   std::array{upper_head_.logits, upper_head_.output}));
         }
     } else {
@@ -201,17 +212,29 @@ std::vector<Tensor> Trainer::averages() const {
 void Trainer::attempt(const std::function<void()>& save) {
     try {
         save();
-    } catch (const Error& e) {
+    } catch (const std::exception& e) {
         unsaved_ = e.what();
         std::fprintf(stderr, "limn: warning: epoch %d is not saved: %s\n", state_.epoch, e.what());
     }
 }
 
+void Trainer::save_best() {
+    with_weights(state_.best, [&] { save_model(run_.folder / "best.h5", model_, notes_, settings_.precision); });
+}
+
 // The Keras files; the model holds what belongs into last.h5.
 void Trainer::save_models() {
     save_model(run_.folder / "last.h5", model_, notes_, settings_.precision);
-    with_weights(state_.best, [&] { save_model(run_.folder / "best.h5", model_, notes_, settings_.precision); });
+    save_best();
     saved_ = std::chrono::steady_clock::now();
+}
+
+// What could not be saved in the end should be known at the start.
+void Trainer::check_that_it_can_be_saved() const {
+    (void)keras_config_of(model_);
+    const std::filesystem::path probe = run_.folder / ".limn-can-write";
+    write_file(probe, std::string_view());
+    std::filesystem::remove(probe);
 }
 
 std::vector<std::string> Trainer::hints() const {
@@ -221,8 +244,8 @@ std::vector<std::string> Trainer::hints() const {
     return list;
 }
 
-Outcome Trainer::train() {
-    const std::filesystem::path checkpoint = run_.folder / "checkpoint.h5";
+// The state of the run that is to be gone on with, or a fresh one.
+void Trainer::open_run(const std::filesystem::path& checkpoint) {
     if (settings_.resume && std::filesystem::exists(checkpoint)) {
         state_ = load_checkpoint(checkpoint, model_, optimizer_);
         LIMN_CHECK(state_.data == data_.fingerprint, "{}: was trained on other photos: start anew in another folder (--out)",
@@ -236,31 +259,38 @@ Outcome Trainer::train() {
     }
     state_.data = data_.fingerprint, state_.settings = run_.config;
     run_.first_epoch = state_.epoch + 1, run_.epochs = settings_.epochs;
+}
 
+// If the values below the trained layers never change, they are computed once.
+void Trainer::keep_features() {
     const int cut = model_.frozen_below();
     keeps_features_ = cut != model_.inputs[0] && !settings_.loader.augmentation.changes() && !settings_.teacher;
-    if (keeps_features_) {
-        const auto features_of = [&](const std::vector<Sample>& samples, const PhotoInput& input, const char* label) {
-            const auto start = std::chrono::steady_clock::now();
-            const Tensor features = compute_features(backend_, model_, cut, samples, settings_.loader.plain(input),
-                                                     settings_.feature_memory, run_.folder, label);
+    if (!keeps_features_) return;
+    const auto features_of = [&](const std::vector<Sample>& samples, const PhotoInput& input, const char* label) {
+        const auto start = std::chrono::steady_clock::now();
+        const Tensor features =
+            compute_features(backend_, model_, cut, samples, settings_.loader.plain(input), settings_.feature_memory, run_.folder, label);
+        if (!interrupted())
             std::fprintf(stderr, "limn: %s: %zu, %.4g photos/s\n", label, samples.size(), double(samples.size()) / seconds_since(start));
-            return features;
-        };
-        train_features_ = features_of(data_.train, settings_.loader.input, "features of the training photos");
-        validation_features_ = features_of(data_.validation, settings_.validation_input, "features of the validation photos");
-        upper_ = model_.above(cut);
-        upper_head_ = find_head(upper_);
-    }
-    tell([&](Callback& callback) { callback.on_train_begin(run_); });
+        return features;
+    };
+    train_features_ = features_of(data_.train, settings_.loader.input, "features of the training photos");
+    if (interrupted()) return;
+    validation_features_ = features_of(data_.validation, settings_.validation_input, "features of the validation photos");
+    upper_ = model_.above(cut);
+    upper_head_ = find_head(upper_);
+}
 
+void Trainer::run_epochs(const std::filesystem::path& checkpoint) {
     for (int number = run_.first_epoch; number <= settings_.epochs && !state_.finished; number++) {
         const auto start = std::chrono::steady_clock::now();
         const EpochResult result = train_epoch(number);
-        if (interrupted()) break;
+        if (interrupted()) return;
         unsaved_.clear();
         with_weights(averages(), [&] {
             const Evaluation validation = evaluate();
+            if (interrupted()) return;
+            check_loss(validation.loss, number);
             state_.epoch = number;
             if (is_better(validation.accuracy, validation.loss, state_.best_accuracy, state_.best_loss)) {
                 state_.best_epoch = number, state_.best_accuracy = validation.accuracy, state_.best_loss = validation.loss;
@@ -281,18 +311,37 @@ Outcome Trainer::train() {
             state_.finished = epoch.stop || (settings_.patience > 0 && number - state_.best_epoch >= settings_.patience);
             if (seconds_since(saved_) > 10) attempt([&] { save_models(); });
         });
-        attempt([&] { save_checkpoint(checkpoint, state_, model_, optimizer_); });
+        if (state_.epoch == number) attempt([&] { save_checkpoint(checkpoint, state_, model_, optimizer_); });
     }
-    if (!interrupted()) with_weights(averages(), [&] { attempt([&] { save_models(); }); });
+}
 
-    Outcome outcome{state_.best_epoch, {{"best_val_accuracy", state_.best_accuracy}, {"best_val_loss", state_.best_loss}}, {}, {}, 0};
-    if (interrupted()) {
-        outcome.exit_code = 128 + *settings_.signal;
-    } else {
+Outcome Trainer::train() {
+    const std::filesystem::path checkpoint = run_.folder / "checkpoint.h5";
+    const FolderLock lock(run_.folder);
+    remove_temporary_files(run_.folder);
+    check_that_it_can_be_saved();
+    open_run(checkpoint);
+    keep_features();
+    if (interrupted()) return {state_.best_epoch, {}, {}, {}, 128 + *settings_.signal};
+
+    tell([&](Callback& callback) { callback.on_train_begin(run_); });
+    std::exception_ptr trouble;
+    try {
+        run_epochs(checkpoint);
+    } catch (const std::exception&) {  // what was reached is kept and told before it goes on
+        trouble = std::current_exception();
+    }
+    Outcome outcome{state_.best_epoch, {}, {}, {}, trouble ? 2 : interrupted() ? 128 + *settings_.signal : 0};
+    if (state_.best_epoch > 0) outcome.scalars = {{"best_val_accuracy", state_.best_accuracy}, {"best_val_loss", state_.best_loss}};
+    if (outcome.exit_code == 0) {
+        with_weights(averages(), [&] { attempt([&] { save_models(); }); });
         for (std::size_t i = 0; Weight * w : trained_weights(model_)) w->value = state_.best.at(i++);
         add_mistakes(outcome, evaluate(), data_.validation, data_.labels, backend_, model_, settings_.validation_input, 24);
+    } else if (!state_.best.empty()) {
+        attempt([&] { save_best(); });
     }
     tell([&](Callback& callback) { callback.on_train_end(outcome); });
+    if (trouble) std::rethrow_exception(trouble);
     LIMN_CHECK(unsaved_.empty(), "the end of the training is not saved: {}", unsaved_);
     return outcome;
 }

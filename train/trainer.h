@@ -4,8 +4,9 @@
 //     checkpoint.h5  what `resume` needs; a resumed run ends with the same weights as one that was never stopped
 //     best.h5        the network as it was in the epoch with the highest validation accuracy, as a Keras file
 //     last.h5        the network as it is now, as a Keras file
-// each replaced atomically; where epochs take less than a few seconds the Keras files come less often. Where nothing below some layer is trained (a frozen base) and photos are not augmented, the
-// values there are computed once and kept.
+// each replaced atomically; where epochs take less than a few seconds the Keras files come less often. Where nothing below some layer is
+// trained (a frozen base) and photos are not augmented, the values there are computed once and kept. An Error or a signal in an epoch
+// ends the run in order: best.h5 holds the best so far, and callbacks hear of the end.
 #pragma once
 
 #include <atomic>
@@ -74,7 +75,13 @@ private:
     void with_weights(const std::vector<Tensor>& weights, const std::function<void()>& body);
     std::vector<Tensor> averages() const;
     void attempt(const std::function<void()>& save);
+    void save_best();
     void save_models();
+    void check_that_it_can_be_saved() const;
+    void check_loss(double loss, int epoch) const;
+    void open_run(const std::filesystem::path& checkpoint);
+    void keep_features();
+    void run_epochs(const std::filesystem::path& checkpoint);
     void tell(const std::function<void(Callback&)>& what);
     bool interrupted() const { return settings_.signal && *settings_.signal; }
 

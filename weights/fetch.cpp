@@ -61,6 +61,8 @@ struct CloseFile {
 };
 using File = std::unique_ptr<std::FILE, CloseFile>;
 
+}  // namespace
+
 std::string md5_of(const fs::path& path) {
     const File file(std::fopen(path.c_str(), "rb"));
     LIMN_CHECK(file, "{}: cannot be read: {}", path.string(), std::strerror(errno));
@@ -77,6 +79,8 @@ std::string md5_of(const fs::path& path) {
     for (unsigned i = 0; i < size; i++) text += fmt::format("{:02x}", digest[i]);
     return text;
 }
+
+namespace {
 
 struct Transfer {
     std::FILE* file;

@@ -28,4 +28,6 @@ struct FetchOptions {
 // the file gets its name only when its checksum is right, so a file under its name is whole and is not checked again.
 std::filesystem::path fetch(const Published& weights, const FetchOptions& options = {});
 
+std::string md5_of(const std::filesystem::path& file);  // of its bytes, in hexadecimal
+
 }  // namespace limn

@@ -42,7 +42,7 @@ TEST_CASE("train: a line an epoch, the files it promises, and a model that the o
     const CommandResult run = limn_command(p.arguments({"--epochs", "5", "--lr", "0.03", "--batch", "8"}), p.folder);
     CAPTURE(run.err);
     REQUIRE(run.status == 0);
-    CHECK(run.out.find("2 classes: 32 training and 8 validation photos") != std::string::npos);
+    CHECK(run.out.find("2 classes (grey, red): 32 training and 8 validation photos") != std::string::npos);
     CHECK(run.out.find("epoch   5/5  loss ") != std::string::npos);
     CHECK(run.out.find("best: epoch ") != std::string::npos);
     CHECK(run.err.empty());
@@ -85,7 +85,9 @@ TEST_CASE("train: wrong options and folders are one clear line and exit status 2
     CHECK(has(complaint(p.arguments({"--optimizer", "lion"})), "optimizer 'lion' is not known"));
     CHECK(has(complaint(p.arguments({"--schedule", "linear"})), "schedule 'linear' is not known"));
     CHECK(has(complaint(p.arguments({"--augment", "wild"})), "augmentation 'wild' is not known"));
-    CHECK(has(complaint(p.arguments({"--lr", "-1"})), "learning rate"));
+    for (const char* option : {"--lr", "--batch", "--workers", "--show", "--val-share", "--teacher-weight", "--weight-decay"})
+        CHECK(has(complaint(p.arguments({option, "-2"})), option));
+    CHECK(has(complaint(p.arguments({"--workers", "100000"})), "--workers"));
     CHECK(has(complaint(p.arguments({"--size", "20x20"})), "takes only 12x12"));
     CHECK(has(complaint(p.arguments({"--val-size", "20x20"})), "takes only 12x12"));
     CHECK(has(complaint(p.arguments({"--log", "paper"})), "--log paper"));
@@ -126,6 +128,23 @@ TEST_CASE("train: the article's three heads on the layout of the published VGG16
         p.folder, with_cache);
     CHECK(run.status == 0);
     CHECK(run.out.find("vgg16: 2360321 of 14715201 weights are trained") != std::string::npos);
+}
+
+TEST_CASE("train: what was frozen in one run is trained in the next, if that asks for all of it") {
+    const Photos p;
+    REQUIRE(limn_command(p.arguments({"--epochs", "1"}), p.folder).status == 0);
+    const std::string first = p.out + "/best.h5", head = p.out + "-head", all = p.out + "-all";
+    const CommandResult frozen = limn_command({"train", p.photos, "--base", first, "--epochs", "1", "--out", head}, p.folder);
+    CHECK(frozen.out.find(" 7 of 175 weights are trained") != std::string::npos);
+    const CommandResult whole = limn_command({"train", p.photos, "--model", head + "/best.h5", "--epochs", "1", "--out", all}, p.folder);
+    CAPTURE(whole.err);
+    CHECK(whole.out.find(" 175 of 175 weights are trained") != std::string::npos);
+    // the file that a run started from is part of it
+    fs::copy_file(first, head + "/best.h5", fs::copy_options::overwrite_existing);
+    const CommandResult other =
+        limn_command({"train", p.photos, "--model", head + "/best.h5", "--epochs", "1", "--out", all, "--resume"}, p.folder);
+    CHECK(other.status == 2);
+    CHECK(other.err.find("was started with started_from") != std::string::npos);
 }
 
 TEST_CASE("train: killed at any moment and resumed, it ends with the same weights") {

@@ -104,6 +104,29 @@ TEST_CASE("a validation photo that is also trained on is named and left out") {
     CHECK(data.validation.size() == 6);
 }
 
+TEST_CASE("of copies of a photo one is kept where a folder is split; where it is not, they do no harm") {
+    const TemporaryFolder folder;
+    for (const char* kind : {"cat", "dog"}) write_photos(folder.path / "all" / kind, 5, kind[0]);
+    fs::copy_file(folder.path / "all" / "cat" / "2.png", folder.path / "all" / "cat" / "copy.png");
+    const Dataset split = open_dataset(folder.path / "all", {});
+    CHECK(names(split.problems, "copy.png", "is the same photo as"));
+    CHECK(split.train.size() + split.validation.size() == 10);
+    for (const char* kind : {"cat", "dog"}) write_photos(folder.path / "val" / kind, 2, 50 + kind[0]);
+    CHECK(open_dataset(folder.path / "all", {.validation = folder.path / "val"}).train.size() == 11);
+}
+
+TEST_CASE("a folder train alone is split; folders of folders are not taken for classes; a link to itself is named") {
+    const TemporaryFolder folder;
+    for (const char* part : {"a/train", "b/training_set", "b/test_set"})
+        for (const char* kind : {"cat", "dog"}) write_photos(folder.path / part / kind, 5, kind[0] + part[0] + part[3]);
+    const Dataset data = open_dataset(folder.path / "a", {});
+    CHECK(data.labels == std::vector<std::string>{"cat", "dog"});
+    CHECK(data.validation.size() == 2);
+    CHECK_THROWS_WITH_AS(open_dataset(folder.path / "b", {}), doctest::Contains("hold the same folders (cat, dog...)"), Error);
+    fs::create_symlink("loop", folder.path / "a" / "train" / "cat" / "loop");
+    CHECK(names(open_dataset(folder.path / "a", {}).problems, "loop", "loop"));
+}
+
 TEST_CASE("folders that cannot be trained on: one clear line") {
     const TemporaryFolder folder;
     CHECK_THROWS_WITH_AS(open_dataset(folder.path / "none", {}), doctest::Contains("is not a folder"), Error);

@@ -11,6 +11,7 @@
 #include "train/cam_logger.h"
 #include "train/initialise.h"
 #include "train/trainer.h"
+#include "weights/keras_config.h"
 #include "weights/model_file.h"
 
 using namespace limn;
@@ -327,6 +328,98 @@ TEST_CASE("a loss that is no number ends the training with what to try") {
     CHECK_THROWS_WITH_AS(train(photos, settings, photos.folder / "out"), doctest::Contains("smaller --lr"), Error);
 }
 
+TEST_CASE("an Error in an epoch ends the run in order: the best so far is saved, callbacks hear of the end") {
+    const Photos photos;
+    TrainSettings settings = settings_for(6);
+    settings.schedule = {.name = "step", .learning_rate = 0.02, .step_epochs = 3, .step_factor = 1e32};
+    const fs::path folder = photos.folder / "out";
+    Model model = small_network();
+    Trainer trainer(cpu_backend(), model, photos.data, settings, {photos.data.labels, "unit", "12x12", "bilinear"}, run_in(folder, 6));
+    auto recorder = std::make_unique<Recorder>();
+    const auto told = recorder->told;
+    trainer.add(std::move(recorder));
+    CHECK_THROWS_WITH_AS(trainer.train(), doctest::Contains("smaller --lr"), Error);
+    REQUIRE(told->outcome);
+    CHECK(told->outcome->exit_code == 2);
+    CHECK(told->outcome->best_epoch >= 1);
+    CHECK(told->epochs.size() == 3);
+    settings.epochs = 3;  // the same three epochs, and no more
+    settings.schedule.step_factor = 1;
+    const Result good = train(photos, settings, photos.folder / "good");
+    const LoadedModel best = load_model({(folder / "best.h5").string(), "", ""});
+    std::size_t i = 0;
+    for (Layer* layer : best.model.weighted_layers())
+        for (const Weight& w : layer->weights) CHECK(same_bits(w.value, good.weights.at(i++)));
+}
+
+TEST_CASE("a network of NaN is never the best, also where the last step of an epoch made it one") {
+    const Photos photos;
+    TrainSettings settings = settings_for(1);
+    settings.loader.batch = 1000;  // one step an epoch
+    settings.optimizer = {.name = "sgd", .momentum = 0};
+    settings.schedule = {.name = "constant", .learning_rate = 1e38};
+    CHECK_THROWS_WITH_AS(train(photos, settings, photos.folder / "out"), doctest::Contains("smaller --lr"), Error);
+    CHECK_FALSE(fs::exists(photos.folder / "out" / "best.h5"));
+}
+
+TEST_CASE("a network without maps is trained, too; its mistakes are counted, not shown") {
+    const Photos photos;
+    Model model;
+    int x = model.add_input("photo", {-1, 12, 12, 3});
+    for (const Config& config : {Config{"Flatten", "flatten", {}}, Config{"Dense", "scores", {{"units", 1.0}, {"activation", "sigmoid"}}}})
+        x = model.add(config.name, make_layer(config), {x});
+    model.outputs = {x};
+    initialise_for_training(model, 3);
+    TrainSettings settings = settings_for(1);
+    settings.schedule.learning_rate = 1e-9;
+    const Result result = train(photos, settings, photos.folder / "out", model);
+    CHECK(result.outcome.exit_code == 0);
+    CHECK(result.outcome.mistakes.empty());
+    CHECK(result.outcome.confusion[0][1] + result.outcome.confusion[1][0] > 0);
+}
+
+TEST_CASE("one run a folder at a time; what killed runs left of files goes") {
+    const Photos photos;
+    const fs::path folder = photos.folder / "out";
+    make_folder(folder);
+    for (const char* name : {"best.h5.4321.tmp", "my.tmp", "a.b.tmp"}) write_file(folder / name, std::string_view("x"));
+    {
+        const FolderLock other(folder);
+        CHECK_THROWS_WITH_AS(train(photos, settings_for(1), folder), doctest::Contains("another process is working there"), Error);
+    }
+    train(photos, settings_for(1), folder);
+    CHECK_FALSE(fs::exists(folder / "best.h5.4321.tmp"));
+    CHECK(fs::exists(folder / "my.tmp"));
+    CHECK(fs::exists(folder / "a.b.tmp"));
+}
+
+TEST_CASE("a signal before the first epoch ends the run at once, with nothing written") {
+    const Photos photos;
+    const std::atomic<int> signal{SIGTERM};
+    TrainSettings settings = settings_for(1);
+    settings.signal = &signal;
+    Model model = small_base();
+    freeze_below(model, -1);
+    add_head(model, "gap", 2, 0);
+    initialise_for_training(model, 5);
+    Trainer trainer(cpu_backend(), model, photos.data, settings, {}, run_in(photos.folder / "out", 1));
+    CHECK(trainer.train().exit_code == 128 + SIGTERM);
+    CHECK(fs::is_empty(photos.folder / "out"));
+}
+
+TEST_CASE("what cannot be saved is known before anything is computed") {
+    const Photos photos;
+    Model model = model_from_config(R"({"class_name": "Sequential", "config": {"name": "net", "layers": [
+        {"class_name": "InputLayer", "config": {"name": "photo", "batch_shape": [null, 3, 12, 12]}},
+        {"class_name": "Conv2D", "config": {"name": "conv", "filters": 6, "kernel_size": [3, 3], "data_format": "channels_first"}},
+        {"class_name": "Flatten", "config": {"name": "flatten"}},
+        {"class_name": "Dense", "config": {"name": "scores", "units": 1, "activation": "sigmoid"}}]}})",
+                                    "3.0.0");
+    initialise_for_training(model, 3);
+    CHECK_THROWS_WITH_AS(train(photos, settings_for(1), photos.folder / "out", model), doctest::Contains("cannot be written yet"), Error);
+    CHECK(fs::is_empty(photos.folder / "out"));
+}
+
 TEST_CASE("a teacher's answers are mixed into the targets: the student follows it against the labels") {
     const Photos photos;
     struct Opposite {  // a teacher that has learnt the labels the wrong way round
@@ -389,4 +482,13 @@ TEST_CASE("heads and networks that cannot be trained: one clear line") {
     Model frozen = small_network();
     freeze_below(frozen, -1);
     CHECK_THROWS_WITH_AS(train(photos, settings_for(1), photos.folder / "b", frozen), doctest::Contains("every layer is frozen"), Error);
+    Model linear = small_base();
+    int x = linear.add("pool", make_layer({"GlobalAveragePooling2D", "pool", {}}), {linear.outputs[0]});
+    linear.outputs = {linear.add("score", make_layer({"Dense", "score", {{"units", 1.0}}}), {x})};
+    initialise_for_training(linear, 1);
+    CHECK_THROWS_WITH_AS(train(photos, settings_for(1), photos.folder / "c", linear), doctest::Contains("a sigmoid is needed"), Error);
+    TrainSettings taught = settings_for(1);
+    taught.loader.input.mode = Preprocess::raw;
+    taught.teacher = Teacher{&linear, taught.loader.input};
+    CHECK_THROWS_WITH_AS(train(photos, taught, photos.folder / "d"), doctest::Contains("no probabilities"), Error);
 }
