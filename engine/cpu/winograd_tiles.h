@@ -151,57 +151,56 @@ inline void winograd_products(Index tiles, const float* v, const float* u, Index
     }
 }
 
-// y = At m A, then bias, ReLU, and the 2x2 max pool if wanted, for one panel of COLUMNS output channels. m: [point][tile][COLUMNS]
-template <int M> void winograd_output(const WinogradPlane& g, const float* m, Index m_step, Index block, Index tiles, const float* bias,
-                                      Fused fused, Index k, float* y) {
-    constexpr int A = M + 2;
-    const bool pooled = fused == Fused::relu_max_pool;
-    const Index height = pooled ? g.p / 2 : g.p, width = pooled ? g.q / 2 : g.q;
+// y = At m A, then bias, ReLU, and the 2x2 max pool if wanted, for one panel of COLUMNS output channels. m: [point][tile][COLUMNS].
+// The pool comes before bias and ReLU: both keep the order of numbers.
+template <int M, bool POOLED> void winograd_output_as(const WinogradPlane& g, const float* m, Index m_step, Index block, Index tiles,
+                                                      const float* bias, Fused fused, Index k, float* y) {
+    constexpr int A = M + 2, STEP = POOLED ? 2 : 1;
+    const Index height = g.p / STEP, width = g.q / STEP;
     for (Index t = 0; t < tiles; t++) {
         const WinogradPlane::Tile at = g.tile(block + t, M);
-        const Index rows = std::min<Index>(M, g.p - at.p), columns = std::min<Index>(M, g.q - at.q);
+        const Index rows = std::min<Index>(M, g.p - at.p) / STEP, columns = std::min<Index>(M, g.q - at.q) / STEP;
         for (int half = 0; half < COLUMNS && k + half < g.k; half += LANES) {
             const Index lanes = std::min<Index>(LANES, g.k - k - half);
             const float* from = m + t * COLUMNS + half;
-            vec down[A][M], out[M][M];
+            vec down[M][A];
+#pragma GCC unroll 8
             for (int j = 0; j < A; j++) {
-                vec column[A];
+                vec column[A], out[M];
 #pragma GCC unroll 8
                 for (int i = 0; i < A; i++) column[i] = load(from + (i * A + j) * m_step);
-                Transform<M>::output(column, down[j]);
+                Transform<M>::output(column, out);
+#pragma GCC unroll 4
+                for (int i = 0; i < M; i++) down[i][j] = out[i];
             }
             const vec b = bias ? load(bias + half) : vec{};
+            float* to = y + ((at.n * height + at.p / STEP) * width + at.q / STEP) * g.k + k + half;
 #pragma GCC unroll 4
-            for (int i = 0; i < M; i++) {
-                vec row[A];
-#pragma GCC unroll 8
-                for (int j = 0; j < A; j++) row[j] = down[j][i];
-                Transform<M>::output(row, out[i]);
+            for (int i = 0; i < M / STEP; i++, to += width * g.k) {
+                vec out[M];
+                Transform<M>::output(down[i * STEP], out);
+                if constexpr (POOLED) {
+                    vec below[M];
+                    Transform<M>::output(down[i * STEP + 1], below);
+#pragma GCC unroll 2
+                    for (int j = 0; j < M / 2; j++)
+                        out[j] = larger(larger(out[2 * j], out[2 * j + 1]), larger(below[2 * j], below[2 * j + 1]));
+                }
+                if (i >= rows) break;
 #pragma GCC unroll 4
-                for (int j = 0; j < M; j++) out[i][j] = activated(fused, out[i][j] + b);
-            }
-            if (pooled) {
-                float* to = y + ((at.n * height + at.p / 2) * width + at.q / 2) * g.k + k + half;
-                for (int i = 0; i + 1 < rows; i += 2)
-                    for (int j = 0; j + 1 < columns; j += 2) {
-                        const vec largest = larger(larger(out[i][j], out[i][j + 1]), larger(out[i + 1][j], out[i + 1][j + 1]));
-                        float* place = to + (i / 2 * width + j / 2) * g.k;
-                        lanes == LANES ? store(place, largest) : store_some(place, largest, lanes);
-                    }
-                continue;
-            }
-            float* to = y + ((at.n * height + at.p) * width + at.q) * g.k + k + half;
-            if (lanes == LANES && rows == M && columns == M) {
-#pragma GCC unroll 4
-                for (int i = 0; i < M; i++)
-#pragma GCC unroll 4
-                    for (int j = 0; j < M; j++) store(to + (i * width + j) * g.k, out[i][j]);
-            } else {
-                for (int i = 0; i < rows; i++)
-                    for (int j = 0; j < columns; j++) store_some(to + (i * width + j) * g.k, out[i][j], lanes);
+                for (int j = 0; j < M / STEP; j++) {
+                    if (j >= columns) break;
+                    const vec value = activated(fused, out[j] + b);
+                    lanes == LANES ? store(to + j * g.k, value) : store_some(to + j * g.k, value, lanes);
+                }
             }
         }
     }
+}
+template <int M> void winograd_output(const WinogradPlane& g, const float* m, Index m_step, Index block, Index tiles, const float* bias,
+                                      Fused fused, Index k, float* y) {
+    fused == Fused::relu_max_pool ? winograd_output_as<M, true>(g, m, m_step, block, tiles, bias, fused, k, y)
+                                  : winograd_output_as<M, false>(g, m, m_step, block, tiles, bias, fused, k, y);
 }
 
 // u = G g Gt for one input channel and one panel of output channels, in double, rounded once. g: nine rows of COLUMNS numbers.
