@@ -109,18 +109,18 @@ void winograd_input(const WinogradPlane& g, const float* x, Index block, Index f
     }
 }
 
-// m[R tiles][COLUMNS] = sum over channels of v[tile][c] * u[c][COLUMNS]. `next` walks through the weights that come after these, so
-// that they arrive during arithmetic: the processor's own prefetching stops at the end of each panel.
+// m[R tiles][COLUMNS] = sum over channels of v[tile][c] * u[c][COLUMNS]. Meanwhile the weights from `next` on are fetched, `lines` of
+// them for each block of channels: the processor's own prefetching stops at the end of each panel.
 template <int R>
-void winograd_product(const float* v, const float* u, Index channels, bool first, float* m, const float* next, Index next_step) {
+void winograd_product(const float* v, const float* u, Index channels, bool first, float* m, const float* next, Index lines) {
     vec acc[R][2] = {};
     if (!first)
 #pragma GCC unroll 16
         for (int r = 0; r < R; r++) acc[r][0] = load(m + r * COLUMNS), acc[r][1] = load(m + r * COLUMNS + LANES);
-    for (Index block = 0; block < channels; block += CHANNEL_BLOCK, v += R * CHANNEL_BLOCK)
+    for (Index block = 0; block < channels; block += CHANNEL_BLOCK, v += R * CHANNEL_BLOCK) {
+        for (Index line = 0; line < lines; line++, next += CHANNEL_BLOCK) __builtin_prefetch(next, 0, 2);
 #pragma GCC unroll 4
-        for (int c = 0; c < CHANNEL_BLOCK; c++, u += COLUMNS, next += next_step) {
-            __builtin_prefetch(next, 0, 2);
+        for (int c = 0; c < CHANNEL_BLOCK; c++, u += COLUMNS) {
             const vec u0 = load(u), u1 = load(u + LANES);
 #pragma GCC unroll 16
             for (int r = 0; r < R; r++) {
@@ -128,25 +128,22 @@ void winograd_product(const float* v, const float* u, Index channels, bool first
                 acc[r][0] += x * u0, acc[r][1] += x * u1;
             }
         }
+    }
 #pragma GCC unroll 16
     for (int r = 0; r < R; r++) store(m + r * COLUMNS, acc[r][0]), store(m + r * COLUMNS + LANES, acc[r][1]);
 }
 
-template <int R = WINOGRAD_ROWS>
-void winograd_rows(Index rows, const float* v, const float* u, Index channels, bool first, float* m, const float* next, Index next_step) {
-    if (rows == R) return winograd_product<R>(v, u, channels, first, m, next, next_step);
-    if constexpr (R > 1) winograd_rows<R - 1>(rows, v, u, channels, first, m, next, next_step);
-}
-
-// All tiles of a block at one point.
+// All tiles of a block at one point. The passes share out the rows of weights that come next.
 inline void winograd_products(Index tiles, const float* v, const float* u, Index channels, float* m, const float* next) {
-    const Index passes = winograd_passes(tiles);
+    const Index passes = winograd_passes(tiles), lines = (COLUMNS + passes - 1) / passes;
     for (Index c = 0; c < channels; c += WINOGRAD_DEPTH) {
-        const Index depth = std::min<Index>(WINOGRAD_DEPTH, channels - c), share = depth * COLUMNS / passes;
+        const Index depth = std::min<Index>(WINOGRAD_DEPTH, channels - c);
         for (Index i = 0; i < passes; i++) {
             const WinogradPass pass = winograd_pass(tiles, i);
-            winograd_rows(pass.rows, v + pass.first * channels + c * pass.rows, u + c * COLUMNS, depth, c == 0, m + pass.first * COLUMNS,
-                          next + c * COLUMNS + i * share, COLUMNS / passes);
+            with_constant<WINOGRAD_ROWS>(pass.rows, [&](auto rows) {
+                winograd_product<rows>(v + pass.first * channels + c * pass.rows, u + c * COLUMNS, depth, c == 0, m + pass.first * COLUMNS,
+                                       next + (c + i * depth / passes) * COLUMNS, lines);
+            });
         }
     }
 }
