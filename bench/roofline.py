@@ -19,7 +19,8 @@ x0, x1 = math.floor(math.log10(min(xs + [peak / bandwidth])) * 2) / 2, math.ceil
 y0, y1 = math.floor(math.log10(min(p["done GFLOP/s"] for p in points)) * 2) / 2, math.ceil(math.log10(peak) * 4) / 4
 X = lambda v: left + (math.log10(v) - x0) / (x1 - x0) * (width - left - 20)
 Y = lambda v: height - bottom - (math.log10(v) - y0) / (y1 - y0) * (height - bottom - 50)
-colours = {"winograd F(4,3)": "#2a78d6", "winograd F(2,3)": "#1f9e89", "implicit gemm": "#e07b39", "depthwise": "#9b5bc0"}
+colours = {"winograd F(4,3)": "#2a78d6", "winograd F(2,3)": "#1f9e89", "implicit gemm": "#e07b39", "depthwise": "#9b5bc0",
+           "pointwise": "#c9346b", "joined taps": "#8a6d1d"}
 out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="system-ui, sans-serif" font-size="12">',
        "<style>text{fill:#333}.grid{stroke:#8884}.roof{stroke:#888;stroke-width:2;fill:none}"
        "@media(prefers-color-scheme:dark){text{fill:#ddd}}</style>",
