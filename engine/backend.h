@@ -95,7 +95,10 @@ public:
 
     // ---- pooling: x (N,h,w,c) -> y (N,p,q,c). Padding counts neither as a maximum nor in an average.
     // argmax (may be null) remembers for each output which x of its image won: the first in reading order.
-    using Argmax = std::vector<std::int32_t>;
+    struct Argmax {
+        Window window;
+        Tensor winners;  // whole numbers, as many as y
+    };
     virtual void max_pool(const Window&, const Tensor& x, Tensor& y, Argmax* argmax) const = 0;
     virtual void max_pool_grad(const Argmax&, const Tensor& dy, Tensor& dx) const = 0;
     virtual void average_pool(const Window&, const Tensor& x, Tensor& y) const = 0;

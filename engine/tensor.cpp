@@ -48,7 +48,7 @@ std::string Shape::str() const {
     return text += ')';
 }
 
-static std::size_t element_size(DType dtype) { return dtype == DType::f32 ? 4 : 8; }
+static std::size_t element_size(DType dtype) { return dtype == DType::f64 ? 8 : 4; }
 
 Tensor::Tensor(Shape shape, DType dtype) : shape_(shape), dtype_(dtype) {
     const Index n = shape.size();
@@ -88,6 +88,7 @@ Tensor Tensor::view(Shape shape, const float* data, std::shared_ptr<const void> 
 }
 
 double Tensor::at_flat(Index i) const {
+    if (dtype_ == DType::i32) return data<std::int32_t>()[i];
     return with_type(dtype_, [&](auto zero) { return static_cast<double>(data<decltype(zero)>()[i]); });
 }
 

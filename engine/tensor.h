@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "engine/error.h"
@@ -47,8 +48,9 @@ private:
 };
 
 // float is what limn computes with; double exists for the reference backend, so that gradients can be checked by
-// finite differences.
-enum class DType { f32, f64 };
+// finite differences; whole numbers are places (which value of a window was the largest).
+enum class DType { f32, f64, i32 };
+template <class T> constexpr DType dtype_of = std::is_same_v<T, float> ? DType::f32 : std::is_same_v<T, double> ? DType::f64 : DType::i32;
 
 class Tensor {
 public:
@@ -86,14 +88,14 @@ public:
 
 private:
     template <class T> void check_type() const {
-        LIMN_CHECK(empty() || dtype_ == (sizeof(T) == 4 ? DType::f32 : DType::f64), "a tensor of another number type was expected");
+        LIMN_CHECK(empty() || dtype_ == dtype_of<T>, "a tensor of another number type was expected");
     }
     Shape shape_;
     DType dtype_ = DType::f32;
     std::shared_ptr<void> data_;
 };
 
-// Calls f with a value of the tensor's number type: with_type(t, [&](auto zero) { using T = decltype(zero); ... }).
+// Calls f with a value of the tensor's number type, float or double: with_type(t, [&](auto zero) { using T = decltype(zero); ... }).
 template <class F> decltype(auto) with_type(DType dtype, F&& f) { return dtype == DType::f32 ? f(float{}) : f(double{}); }
 
 }  // namespace limn

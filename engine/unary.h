@@ -6,6 +6,8 @@
 #include <cmath>
 #include <string_view>
 
+#include "engine/host_device.h"
+
 namespace limn {
 
 enum class Unary {
@@ -43,22 +45,22 @@ struct UnaryFn {
 // where the input was positive); or deconvnet (Zeiler & Fergus 2014: only positive gradients, whatever the input).
 enum class ReluRule { plain, guided, deconvnet };
 
-template <class T> inline T relu_value(const UnaryFn& f, T x) {
+template <class T> LIMN_HOST_DEVICE inline T relu_value(const UnaryFn& f, T x) {
     const T t = T(f.threshold);
     return x >= T(f.max_value) ? T(f.max_value) : x >= t ? x : T(f.slope) * (x - t);
 }
-template <class T> inline T relu_slope(const UnaryFn& f, T x) {
+template <class T> LIMN_HOST_DEVICE inline T relu_slope(const UnaryFn& f, T x) {
     return x >= T(f.max_value) ? T(0) : x > T(f.threshold) ? T(1) : T(f.slope);
 }
 
-template <class T> inline T logistic(T x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
-template <class T> inline T softplus(T x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }
-template <class T> inline T clip01(T x) { return x < 0 ? T(0) : x > 1 ? T(1) : x; }
+template <class T> LIMN_HOST_DEVICE inline T logistic(T x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
+template <class T> LIMN_HOST_DEVICE inline T softplus(T x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }
+template <class T> LIMN_HOST_DEVICE inline T clip01(T x) { return x < 0 ? T(0) : x > 1 ? T(1) : x; }
 
 constexpr double selu_alpha = 1.6732632423543772848170429916717, selu_scale = 1.0507009873554804934193349852946;
 constexpr double sqrt_half = 0.70710678118654752440, inverse_sqrt_2pi = 0.39894228040143267794, gelu_c = 0.79788456080286535588;
 
-template <class T> inline T unary_value(const UnaryFn& f, T x) {
+template <class T> LIMN_HOST_DEVICE inline T unary_value(const UnaryFn& f, T x) {
     switch (f.kind) {
         case Unary::linear: return x;
         case Unary::relu: return relu_value(f, x);
@@ -82,7 +84,7 @@ template <class T> inline T unary_value(const UnaryFn& f, T x) {
     return x;
 }
 
-template <class T> inline T unary_slope(const UnaryFn& f, T x, T y) {
+template <class T> LIMN_HOST_DEVICE inline T unary_slope(const UnaryFn& f, T x, T y) {
     switch (f.kind) {
         case Unary::linear: return 1;
         case Unary::relu: return relu_slope(f, x);
@@ -113,7 +115,7 @@ template <class T> inline T unary_slope(const UnaryFn& f, T x, T y) {
 }
 
 // The gradient that passes to the input. The rule changes ReLUs only (also capped and leaky ones).
-template <class T> inline T unary_gradient(const UnaryFn& f, ReluRule rule, T x, T y, T dy) {
+template <class T> LIMN_HOST_DEVICE inline T unary_gradient(const UnaryFn& f, ReluRule rule, T x, T y, T dy) {
     if (f.kind != Unary::relu || rule == ReluRule::plain) return unary_slope(f, x, y) * dy;
     if (dy <= 0) return 0;
     return rule == ReluRule::guided ? unary_slope(f, x, y) * dy : dy;

@@ -81,10 +81,10 @@ template <class Body> static void for_each_window(const Window& v, const Tensor&
 
 void CpuBackend::max_pool(const Window& window, const Tensor& x, Tensor& y, Argmax* argmax) const {
     const Index C = x.shape()[3];
-    if (argmax) argmax->resize(std::size_t(y.size()));
+    if (argmax) *argmax = {window, Tensor(y.shape(), DType::i32)};
     for_each_window(window, x, y, [&](const float* const* pixels, const std::int32_t* places, Index count, Index out) {
         if (!argmax) return kernels_.maximum(pixels, count, C, y.data() + out);
-        std::int32_t* winner = argmax->data() + out;
+        std::int32_t* winner = argmax->winners.data<std::int32_t>() + out;
         kernels_.maximum_at(pixels, places, count, C, y.data() + out, winner);
         for (Index c = 0; c < C; c++) winner[c] = std::int32_t(winner[c] * C + c);
     });
@@ -94,7 +94,7 @@ void CpuBackend::max_pool_grad(const Argmax& argmax, const Tensor& dy, Tensor& d
     const Index N = dy.shape()[0], out = dy.size() / N, in = dx.size() / N;
     parallel_for(N, [&](Index n) {
         const float* g = dy.data() + n * out;
-        const std::int32_t* winner = argmax.data() + n * out % Index(argmax.size());
+        const std::int32_t* winner = argmax.winners.data<std::int32_t>() + n * out % argmax.winners.size();
         float* to = dx.data() + n * in;
         std::fill(to, to + in, 0.0f);
         for (Index i = 0; i < out; i++) to[winner[i]] += g[i];

@@ -74,17 +74,17 @@ void ReferenceBackend::dense_grad_kernel(const Tensor& x, const Tensor& dy, Tens
 }
 
 void ReferenceBackend::max_pool(const Window& window, const Tensor& x, Tensor& y, Argmax* argmax) const {
-    if (argmax) argmax->resize(std::size_t(y.size()));
+    if (argmax) *argmax = {window, Tensor(y.shape(), DType::i32)};
     with_type(x.dtype(), [&](auto zero) {
         using T = decltype(zero);
-        reference::max_pool<T>(window, pool_shape(x, y), x.data<T>(), y.data<T>(), argmax ? argmax->data() : nullptr);
+        reference::max_pool<T>(window, pool_shape(x, y), x.data<T>(), y.data<T>(), argmax ? argmax->winners.data<std::int32_t>() : nullptr);
     });
 }
 
 void ReferenceBackend::max_pool_grad(const Argmax& argmax, const Tensor& dy, Tensor& dx) const {
     with_type(dy.dtype(), [&](auto zero) {
         using T = decltype(zero);
-        reference::max_pool_grad<T>(pool_shape(dx, dy), argmax, dy.data<T>(), dx.data<T>());
+        reference::max_pool_grad<T>(pool_shape(dx, dy), argmax.winners.values<std::int32_t>(), dy.data<T>(), dx.data<T>());
     });
 }
 

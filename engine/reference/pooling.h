@@ -43,7 +43,7 @@ template <class T> void max_pool(const Window& v, const PoolShape& s, const T* x
 }
 
 // dx[n, argmax[n,p,q,c]] += dy[n,p,q,c]
-template <class T> void max_pool_grad(const PoolShape& s, const std::vector<std::int32_t>& argmax, const T* dy, T* dx) {
+template <class T> void max_pool_grad(const PoolShape& s, std::span<const std::int32_t> argmax, const T* dy, T* dx) {
     const Index plane = s.h * s.w * s.c, outputs = s.p * s.q * s.c;
     std::fill(dx, dx + s.n * plane, T(0));
     for (Index n = 0; n < s.n; n++)

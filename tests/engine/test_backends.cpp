@@ -1,8 +1,8 @@
 // The cpu backend, with every instruction set this machine can run, against the definitions in engine/reference.
 // One struct a case: what it computes, which algorithm must do it. The truth is reference in double.
 #include "autograd/gradcheck.h"
-#include "engine/cpu/backend.h"
 #include "engine/threads.h"
+#include "tests/engine/backends.h"
 #include "tests/support.h"
 
 using namespace limn;
@@ -61,21 +61,12 @@ const ConvCase conv_cases[] = {
     {"kernel larger than the image", 1, 3, 3, 4, 4, {5, 5, 1, 1, 1, 1, 2, 2}, 1, "joined taps"},
 };
 
-std::vector<CpuBackend> backends() {
-    std::vector<CpuBackend> list;
-    for (const cpu::Kernels* k : cpu::runnable_kernels()) list.emplace_back(*k);
-    return list;
-}
-
 Tensor truth_of(const ConvShape& v, const Tensor& x, const Tensor& kernel, const Tensor& bias, Direction direction, Fused fused) {
     const bool forward = direction == Direction::forward;
     Tensor y(forward ? Shape{x.shape()[0], v.p, v.q, v.k} : Shape{x.shape()[0], v.h, v.w, v.c}, DType::f64);
     reference_backend().plan_conv2d(v, {kernel.to(DType::f64), bias.to(DType::f64), {}}, direction, fused)->run(x.to(DType::f64), y);
     return y;
 }
-
-// Rounding of a sum of `terms` products: eps * sqrt(terms) of the largest value, with room for unlucky sums.
-double rounding(Index terms) { return 8 * 6e-8 * std::sqrt(double(terms)); }
 
 // Winograd's transforms subtract large numbers from each other; these points lose about so much (engine/cpu/winograd.h).
 double amplified(const std::string& algorithm) { return algorithm == "winograd F(4,3)" ? 3 : 1; }
@@ -142,7 +133,14 @@ TEST_CASE("a plan says which better algorithms refused, and why") {
 
 TEST_CASE("dense layers agree with their definition for any number of rows") {
     for (const CpuBackend& backend : backends())
-        for (const auto [n, c, k] : {std::array<Index, 3>{1, 1, 1}, {1, 25, 40}, {3, 700, 33}, {8, 100, 5}, {9, 64, 130}, {17, 3000, 12}, {5, 90, 2100}, {7, 40, 1033}}) {
+        for (const auto [n, c, k] : {std::array<Index, 3>{1, 1, 1},
+                                     {1, 25, 40},
+                                     {3, 700, 33},
+                                     {8, 100, 5},
+                                     {9, 64, 130},
+                                     {17, 3000, 12},
+                                     {5, 90, 2100},
+                                     {7, 40, 1033}}) {
             CAPTURE(backend.name());
             CAPTURE(n);
             const Tensor x = random_tensor({n, c}, 1), w = random_tensor({c, k}, 2), bias = random_tensor({k}, 3),
@@ -173,11 +171,12 @@ TEST_CASE("pools agree with their definition: overlapping, padded, odd") {
         Index n, h, w, c, p, q;
         Window window;
     };
-    for (const CpuBackend& backend : backends())
+    for (const auto& owner : backends_and_kernels())
         for (const PoolCase& v : {PoolCase{2, 8, 8, 12, 4, 4, {2, 2, 2, 2}},
                                   {1, 7, 9, 5, 3, 4, {3, 3, 2, 2}},
                                   {1, 7, 5, 3, 7, 5, {3, 3, 1, 1, 1, 1, 1, 1}},
                                   {1, 1, 1, 1, 1, 1, {1, 1}}}) {
+            const Backend& backend = *owner;
             CAPTURE(backend.name());
             const Tensor x = random_tensor({v.n, v.h, v.w, v.c}, 1);
             Tensor y({v.n, v.p, v.q, v.c}), with_argmax(y.shape()), expected(y.shape());
@@ -187,15 +186,24 @@ TEST_CASE("pools agree with their definition: overlapping, padded, odd") {
             reference_backend().max_pool(v.window, x, expected, &expected_argmax);
             CHECK(same_bits(y, expected));
             CHECK(same_bits(with_argmax, expected));
-            CHECK(argmax == expected_argmax);
+            CHECK(std::ranges::equal(argmax.winners.values<std::int32_t>(), expected_argmax.winners.values<std::int32_t>()));
             backend.average_pool(v.window, x, y);
             reference_backend().average_pool(v.window, x, expected);
             CHECK(relative_error(y, expected) <= 1e-6);
+            const Tensor dy = random_tensor({2 * v.n, v.p, v.q, v.c}, 2);  // two targets
+            Tensor dx({2 * v.n, v.h, v.w, v.c}), expected_dx(dx.shape());
+            backend.max_pool_grad(argmax, dy, dx);
+            reference_backend().max_pool_grad(expected_argmax, dy, expected_dx);
+            CHECK(relative_error(dx, expected_dx) <= 1e-6);
+            backend.average_pool_grad(v.window, dy, dx);
+            reference_backend().average_pool_grad(v.window, dy, expected_dx);
+            CHECK(relative_error(dx, expected_dx) <= 1e-6);
         }
 }
 
 TEST_CASE("a NaN is not lost: pools, ReLU and sums hand it on") {
-    for (const CpuBackend& backend : backends()) {
+    for (const auto& owner : backends_and_kernels()) {
+        const Backend& backend = *owner;
         CAPTURE(backend.name());
         Tensor x = Tensor::full({1, 2, 2, 9}, 1);
         x.data()[4] = NAN;  // first pixel, channel 4
@@ -213,7 +221,8 @@ TEST_CASE("a NaN is not lost: pools, ReLU and sums hand it on") {
 }
 
 TEST_CASE("element-wise verbs, reductions and moves agree with their definition") {
-    for (const CpuBackend& backend : backends()) {
+    for (const auto& owner : backends_and_kernels()) {
+        const Backend& backend = *owner;
         CAPTURE(backend.name());
         const Tensor x = random_tensor({2, 5, 7, 11}, 1, -3, 3), b = random_tensor({2, 5, 7, 11}, 2), channel = random_tensor({11}, 3);
         Tensor y(x.shape()), expected(x.shape());
@@ -255,9 +264,28 @@ TEST_CASE("element-wise verbs, reductions and moves agree with their definition"
             reference_backend().resize(mode, x, expected_large);
             CHECK(relative_error(large, expected_large) <= 1e-6);
         }
+        for (Interpolation mode : {Interpolation::nearest, Interpolation::bilinear})
+            for (const Shape& shape : {Shape{2, 11, 13, 11}, Shape{2, 3, 2, 11}, Shape{2, 1, 1, 11}, Shape{2, 50, 7, 11}}) {
+                const Tensor dy = random_tensor(shape, 8);
+                Tensor dx(x.shape()), expected_dx(x.shape());
+                backend.resize_grad(mode, dy, dx);
+                reference_backend().resize_grad(mode, dy, expected_dx);
+                CHECK(relative_error(dx, expected_dx) <= 1e-6);
+            }
         backend.softmax(x, y);
         reference_backend().softmax(x, expected);
-        CHECK(same_bits(y, expected));
+        CHECK(relative_error(y, expected) <= 1e-6);
+        {
+            const Tensor dy = random_tensor({4, 5, 7, 11}, 9);  // two targets
+            Tensor dx(dy.shape()), expected_dx(dy.shape());
+            backend.softmax_grad(expected, dy, dx);
+            reference_backend().softmax_grad(expected, dy, expected_dx);
+            CHECK(relative_error(dx, expected_dx) <= 1e-6);
+        }
+        Tensor turned({7, 2, 11, 5}), expected_turned(turned.shape());
+        backend.transpose({2, 0, 3, 1}, x, turned);
+        reference_backend().transpose({2, 0, 3, 1}, x, expected_turned);
+        CHECK(same_bits(turned, expected_turned));
         Tensor joined = Tensor::zeros({2, 9, 8, 11}), expected_joined = Tensor::zeros({2, 9, 8, 11});
         backend.copy_box(x, {0, 1, 0, 2}, {2, 4, 7, 9}, joined, {0, 3, 1, 0});
         reference_backend().copy_box(x, {0, 1, 0, 2}, {2, 4, 7, 9}, expected_joined, {0, 3, 1, 0});

@@ -1,22 +1,10 @@
 // What only training needs of a backend: gradients of kernels and statistics of batches, on every instruction set this
 // machine can run, against the definitions in engine/reference (in double).
 #include "autograd/gradcheck.h"
-#include "engine/cpu/backend.h"
+#include "tests/engine/backends.h"
 #include "tests/support.h"
 
 using namespace limn;
-
-namespace {
-
-std::vector<CpuBackend> backends() {
-    std::vector<CpuBackend> list;
-    for (const cpu::Kernels* k : cpu::runnable_kernels()) list.emplace_back(*k);
-    return list;
-}
-
-double rounding(Index terms) { return 8 * 6e-8 * std::sqrt(double(terms)); }
-
-}  // namespace
 
 TEST_CASE("gradients of convolution kernels agree with their definition") {
     struct Case {
@@ -62,7 +50,8 @@ TEST_CASE("gradients of dense kernels agree with their definition") {
 }
 
 TEST_CASE("a max pool's gradient goes where the maximum was, for several targets at a time") {
-    for (const CpuBackend& backend : backends()) {
+    for (const auto& owner : backends_and_kernels()) {
+        const Backend& backend = *owner;
         const Tensor x = random_tensor({2, 7, 9, 5}, 1), dy = random_tensor({4, 3, 4, 5}, 2);  // two targets
         Tensor y({2, 3, 4, 5}), dx({4, 7, 9, 5}), expected({4, 7, 9, 5});
         Backend::Argmax argmax;
@@ -74,8 +63,9 @@ TEST_CASE("a max pool's gradient goes where the maximum was, for several targets
 }
 
 TEST_CASE("batch statistics and the gradient through them agree with their definition") {
-    for (const CpuBackend& backend : backends())
+    for (const auto& owner : backends_and_kernels())
         for (const Shape& shape : {Shape{3, 9, 7, 20}, Shape{2, 40, 40, 3}, Shape{1, 1, 1, 5}, Shape{6, 33}}) {
+            const Backend& backend = *owner;
             CAPTURE(backend.name());
             CAPTURE(shape.str());
             const Index C = shape[-1];
@@ -101,7 +91,8 @@ TEST_CASE("batch statistics and the gradient through them agree with their defin
 }
 
 TEST_CASE("sums over all but the channels agree with their definition") {
-    for (const CpuBackend& backend : backends()) {
+    for (const auto& owner : backends_and_kernels()) {
+        const Backend& backend = *owner;
         const Tensor x = random_tensor({3, 31, 29, 13}, 1);
         Tensor sum({1, 1, 1, 13}), expected({1, 1, 1, 13}, DType::f64);
         backend.reduce(Reduction::sum, x, sum);

@@ -1,0 +1,60 @@
+// What cuDNN is asked for: one convolution, in any of its three directions, as a graph of cuDNN's operations.
+//
+//     ConvGraph graph{Pass::forward, shape, images, Fused::relu, true, Precision::f32};
+//     auto plan = plan_conv(graph);                             // on this process's GPU: the first of cuDNN's candidates that builds
+//     auto plan = plan_conv(graph, device_description(90));     // the same for a GPU that is only described; such a plan cannot run
+//
+// All tensors are NHWC as everywhere; kernels are (k,r,s,c/groups), cuDNN's order for NHWC.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/backend.h"
+#include "engine/cuda/device_description.h"
+
+namespace limn::cuda {
+
+// f32: float32 all the way, as the reference. tf32: numbers stay float32, products see 10 bits of their mantissas.
+// bf16, fp16: convolutions read 16-bit numbers and sum in float32.
+enum class Precision { f32, tf32, bf16, fp16 };
+Precision precision_named(const std::string& name);
+const char* name_of(Precision precision);
+
+enum class Pass { forward, grad_input, grad_kernel };
+
+// Also the key under which a plan is kept.
+struct ConvGraph {
+    Pass pass;
+    ConvShape shape;
+    Index images = 1;
+    Fused fused = Fused::none;  // forward only, without the pool
+    bool bias = false;          // forward only
+    Precision precision = Precision::f32;
+    int alignment = 16;  // bytes that all pointers are multiples of
+
+    std::string key() const;
+    Index post_pad_h() const, post_pad_w() const;  // what the window reads below and to the right of the plane
+    double multiply_adds() const;
+};
+
+class ConvGraphPlan {
+public:
+    virtual ~ConvGraphPlan() = default;
+    std::string engine;         // cuDNN's name of what it chose
+    std::size_t workspace = 0;  // bytes
+    int candidates = 0;         // plans of its heuristics that are left once those of other precision are out
+    bool tensor_cores = false;
+    // x, kernel, bias (or null), y: forward reads x, kernel, bias; grad_input reads y (dy), kernel; grad_kernel reads x, y (dy).
+    virtual void run(void* x, void* kernel, void* bias, void* y, void* arena) const = 0;
+};
+
+// An Error says what cuDNN has no plan for, in its words.
+std::unique_ptr<ConvGraphPlan> plan_conv(const ConvGraph& graph, const DeviceDescription& device);
+
+std::string cudnn_version();  // "9.19.0"
+
+}  // namespace limn::cuda

@@ -1,0 +1,159 @@
+// The verbs that are limn's own kernels, for any Machine that can run them: a GPU (engine/cuda/backend.cpp), or in tests the host.
+//
+//     machine.each(count, kernel)       kernel(i) for all i < count
+//     machine.totals(outputs, total)    a total (kernels.h) for each output
+//     machine.read(tensor)              where the machine finds its numbers
+//     machine.tensor(shape, dtype)      a new one, in the machine's memory
+#pragma once
+
+#include "engine/cuda/kernels.h"
+
+namespace limn::cuda {
+
+inline int as_int(Index i) {
+    LIMN_CHECK(i >= 0 && i < (Index(1) << 31), "a tensor of {} elements is too large for the GPU's kernels", i);
+    return int(i);
+}
+
+inline Planes planes_of(const Shape& x, const Shape& y) {
+    return {as_int(x[0]), as_int(x[1]), as_int(x[2]), as_int(x[3]), as_int(y[1]), as_int(y[2])};
+}
+inline Axis rows_of(const Window& w, const Planes& at) { return {int(w.r), int(w.stride_h), int(w.pad_top), at.h, at.p}; }
+inline Axis columns_of(const Window& w, const Planes& at) { return {int(w.s), int(w.stride_w), int(w.pad_left), at.w, at.q}; }
+
+// How far a step along each axis of a shape moves in a dense tensor of that shape.
+inline std::array<Index, Shape::max_rank> dense_steps(const Shape& shape) {
+    std::array<Index, Shape::max_rank> steps{};
+    Index step = 1;
+    for (int axis = shape.rank() - 1; axis >= 0; axis--) steps[std::size_t(axis)] = step, step *= shape[axis];
+    return steps;
+}
+// The same along the axes of `full`, 0 where `part` repeats (NumPy's rule).
+inline std::array<Index, Shape::max_rank> repeating_steps(const Shape& part, const Shape& full) {
+    std::array<Index, Shape::max_rank> steps{};
+    const auto own = dense_steps(part);
+    for (int axis = 0; axis < part.rank(); axis++)
+        steps[std::size_t(axis + full.rank() - part.rank())] = part[axis] == 1 ? 0 : own[std::size_t(axis)];
+    return steps;
+}
+inline Steps steps_over(const Shape& shape, const std::array<Index, Shape::max_rank>& a, const std::array<Index, Shape::max_rank>& b) {
+    Steps steps;
+    steps.rank = shape.rank();
+    for (int axis = 0; axis < shape.rank(); axis++) {
+        const auto i = std::size_t(axis);
+        steps.sizes[i] = as_int(shape[axis]), steps.a[i] = as_int(a[i]), steps.b[i] = as_int(b[i]);
+    }
+    return steps;
+}
+
+template <class Machine, class Base> class KernelVerbs : public Base {
+public:
+    using Argmax = Backend::Argmax;
+    explicit KernelVerbs(Machine machine) : machine_(std::move(machine)) {}
+
+    void max_pool(const Window& window, const Tensor& x, Tensor& y, Argmax* argmax) const override {
+        const Planes at = planes_of(x.shape(), y.shape());
+        if (argmax) *argmax = {window, machine_.tensor(y.shape(), DType::i32)};
+        each(y, MaxPoolKernel{at, rows_of(window, at), columns_of(window, at), read(x), write(y),
+                              argmax ? argmax->winners.template data<std::int32_t>() : nullptr});
+    }
+    void max_pool_grad(const Argmax& argmax, const Tensor& dy, Tensor& dx) const override {
+        const Planes at = planes_of(dx.shape(), dy.shape());
+        each(dx, MaxPoolGradKernel{at, rows_of(argmax.window, at), columns_of(argmax.window, at),
+                                   argmax.winners.template data<std::int32_t>(), as_int(argmax.winners.size()), read(dy), write(dx)});
+    }
+    void average_pool(const Window& window, const Tensor& x, Tensor& y) const override {
+        const Planes at = planes_of(x.shape(), y.shape());
+        each(y, AveragePoolKernel{at, rows_of(window, at), columns_of(window, at), read(x), write(y)});
+    }
+    void average_pool_grad(const Window& window, const Tensor& dy, Tensor& dx) const override {
+        const Planes at = planes_of(dx.shape(), dy.shape());
+        each(dx, AveragePoolGradKernel{at, rows_of(window, at), columns_of(window, at), read(dy), write(dx)});
+    }
+
+    void unary(const UnaryFn& f, const Tensor& x, Tensor& y) const override { each(y, UnaryKernel{f, read(x), write(y)}); }
+    void unary_grad(const UnaryFn& f, ReluRule rule, const Tensor& x, const Tensor& y, const Tensor& dy, Tensor& dx) const override {
+        each(dx, UnaryGradKernel{f, rule, read(x), read(y), as_int(x.size()), read(dy), write(dx)});
+    }
+    void binary(Binary op, const Tensor& a, const Tensor& b, Tensor& y) const override {
+        const Steps steps = steps_over(y.shape(), repeating_steps(a.shape(), y.shape()), repeating_steps(b.shape(), y.shape()));
+        each(y, BinaryKernel{op, steps, read(a), read(b), write(y)});
+    }
+    void affine(const Tensor& x, const Tensor& mean, const Tensor& scale, const Tensor& shift, Tensor& y) const override {
+        each(y, AffineKernel{read(x), read(mean), read(scale), read(shift), as_int(scale.size()), write(y)});
+    }
+
+    void moments(const Tensor& x, Tensor& mean, Tensor& variance) const override {
+        const int C = as_int(mean.size()), rows = as_int(x.size()) / C;
+        const Shape table{rows, C};
+        reduce(Reduction::mean, x.reshaped(table), mean = mean.reshaped({1, C}));
+        mean = mean.reshaped({C});
+        machine_.totals(C, SquaredDistanceTotal{rows, C, read(x), read(mean), write(variance)});
+    }
+    void batch_norm_grad(const Backend::Normalised& n, const Tensor& dy, Tensor& dx, Tensor& dgamma, Tensor& dbeta) const override {
+        const int C = as_int(n.mean.size()), rows = as_int(dy.size()) / C;
+        machine_.totals(
+            C, BatchNormTotal{rows, C, read(n.x), read(n.mean), read(n.variance), n.epsilon, read(dy), write(dgamma), write(dbeta)});
+        each(dx, BatchNormGradKernel{rows, C, read(n.x), read(n.mean), read(n.variance), read(n.gamma), n.epsilon, read(dy), read(dgamma),
+                                     read(dbeta), write(dx)});
+    }
+
+    void reduce(Reduction op, const Tensor& x, Tensor& y) const override {
+        // y has x's axes, those that are summed over with size 1
+        const Shape &full = x.shape(), &part = y.shape();
+        Shape over = full;
+        for (int axis = 0; axis < full.rank(); axis++)
+            if (part[axis] != 1) over[axis] = 1;
+        const Steps kept = steps_over(part, dense_steps(full), {}), reduced = steps_over(over, dense_steps(full), {});
+        const int terms = as_int(over.size()), outputs = as_int(y.size());
+        if (op == Reduction::maximum)
+            machine_.totals(outputs, ReduceTotal<Largest>{kept, reduced, terms, read(x), 1, write(y)});
+        else
+            machine_.totals(outputs,
+                            ReduceTotal<Sum>{kept, reduced, terms, read(x), op == Reduction::mean ? 1 / float(terms) : 1.0f, write(y)});
+    }
+    void softmax(const Tensor& x, Tensor& y) const override {
+        const int C = as_int(x.shape()[-1]), rows = as_int(x.size()) / C;
+        Tensor top = machine_.tensor({rows, 1}, DType::f32), sum = machine_.tensor({rows, 1}, DType::f32);
+        reduce(Reduction::maximum, x.reshaped({rows, C}), top);
+        machine_.totals(rows, ExponentialsTotal{C, read(x), read(top), write(sum)});
+        each(y, SoftmaxKernel{C, read(x), read(top), read(sum), write(y)});
+    }
+    void softmax_grad(const Tensor& y, const Tensor& dy, Tensor& dx) const override {
+        const int C = as_int(y.shape()[-1]), rows = as_int(dy.size()) / C, saved = as_int(y.size());
+        Tensor sum = machine_.tensor({rows}, DType::f32);
+        machine_.totals(rows, RowProductsTotal{C, saved, read(y), read(dy), write(sum)});
+        each(dx, SoftmaxGradKernel{C, saved, read(y), read(dy), read(sum), write(dx)});
+    }
+
+    void copy_box(const Tensor& x, const Shape& from, const Shape& box, Tensor& y, const Shape& to) const override {
+        const auto x_steps = dense_steps(x.shape()), y_steps = dense_steps(y.shape());
+        Index x_start = 0, y_start = 0;
+        for (int axis = 0; axis < box.rank(); axis++)
+            x_start += from[axis] * x_steps[std::size_t(axis)], y_start += to[axis] * y_steps[std::size_t(axis)];
+        machine_.each(as_int(box.size()), CopyKernel{steps_over(box, x_steps, y_steps), read(x) + x_start, write(y) + y_start});
+    }
+    void transpose(const std::vector<int>& order, const Tensor& x, Tensor& y) const override {
+        const auto x_steps = dense_steps(x.shape());
+        std::array<Index, Shape::max_rank> steps{};
+        for (std::size_t axis = 0; axis < order.size(); axis++) steps[axis] = x_steps[std::size_t(order[axis])];
+        each(y, CopyKernel{steps_over(y.shape(), steps, dense_steps(y.shape())), read(x), write(y)});
+    }
+    void resize(Interpolation mode, const Tensor& x, Tensor& y) const override {
+        const Planes at = planes_of(x.shape(), y.shape());
+        each(y, ResizeKernel{at, {mode, at.h, at.p}, {mode, at.w, at.q}, read(x), write(y)});
+    }
+    void resize_grad(Interpolation mode, const Tensor& dy, Tensor& dx) const override {
+        const Planes at = planes_of(dx.shape(), dy.shape());
+        each(dx, ResizeGradKernel{at, {mode, at.h, at.p}, {mode, at.w, at.q}, read(dy), write(dx)});
+    }
+
+protected:
+    template <class Kernel> void each(const Tensor& result, const Kernel& kernel) const { machine_.each(as_int(result.size()), kernel); }
+    const float* read(const Tensor& t) const { return t.empty() ? nullptr : machine_.read(t); }
+    float* write(Tensor& t) const { return t.data(); }
+
+    Machine machine_;
+};
+
+}  // namespace limn::cuda
