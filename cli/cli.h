@@ -65,7 +65,9 @@ void add_fetch(CLI::App& app);
 void add_train(CLI::App& app);
 void add_bench(CLI::App& app);
 
-void print_plan(const Options& options, const LoadedModel& loaded);  // inspect --plan (plan.cpp)
+void print_plan(const Options& options, const LoadedModel& loaded);          // inspect --plan (plan.cpp)
+Tensor planned_image(const Options& options, const LoadedModel& loaded);     // what is run to see the plan
+void print_gpu_plan(const Options& options, const LoadedModel& loaded, int sm, const std::string& precision);  // gpu_plan.cpp
 
 // What the user typed, for records: "limn train photos --base vgg16-notop"
 const std::string& command_line();

@@ -20,8 +20,7 @@ struct Row {
 
 }  // namespace
 
-void print_plan(const Options& o, const LoadedModel& loaded) {
-    const Backend& backend = o.backend();
+Tensor planned_image(const Options& o, const LoadedModel& loaded) {
     const Model& model = loaded.model;
     LIMN_CHECK(model.inputs.size() == 1, "--plan: model '{}' has {} inputs; models with one are run", model.name, model.inputs.size());
     const Shape& shape = model.node(model.inputs[0]).shape;
@@ -30,7 +29,13 @@ void print_plan(const Options& o, const LoadedModel& loaded) {
     Shape image = shape.with(0, 1);
     for (int axis = 1; axis < image.rank(); axis++)
         if (image[axis] < 0) image[axis] = axis == 1 ? h : w;
-    const Tensor x = Tensor::full(image, 1);
+    return Tensor::full(image, 1);
+}
+
+void print_plan(const Options& o, const LoadedModel& loaded) {
+    const Backend& backend = o.backend();
+    const Model& model = loaded.model;
+    const Tensor x = planned_image(o, loaded);
 
     // The first run plans; then the least time of each layer.
     std::vector<Row> rows;

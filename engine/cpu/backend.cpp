@@ -197,15 +197,4 @@ const Backend& cpu_backend() {
     return backend;
 }
 
-const Backend& backend_named(std::string_view name) {
-    if (name == "auto" || name == "cpu") return cpu_backend();
-    if (name == "cpu-exact") {
-        static const CpuBackend exact(cpu::best_kernels(), true);
-        return exact;
-    }
-    if (name == "reference") return reference_backend();
-    if (name == "cuda") fail("this limn was built without CUDA: use --device cpu");
-    fail("device '{}' is not known; auto, cpu, cpu-exact, cuda and reference are", name);
-}
-
 }  // namespace limn

@@ -1,20 +1,13 @@
-// What cuDNN is asked for: one convolution, in any of its three directions, as a graph of cuDNN's operations.
-//
-//     ConvGraph graph{Pass::forward, shape, images, Fused::relu, true, Precision::f32};
-//     auto plan = plan_conv(graph);                             // on this process's GPU: the first of cuDNN's candidates that builds
-//     auto plan = plan_conv(graph, device_description(90));     // the same for a GPU that is only described; such a plan cannot run
-//
+// What cuDNN is asked for: one convolution, in any of its three directions. library/cudnn_plans.cpp makes it a graph of cuDNN's operations.
 // All tensors are NHWC as everywhere; kernels are (k,r,s,c/groups), cuDNN's order for NHWC.
 #pragma once
 
-#include <compare>
 #include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "engine/backend.h"
-#include "engine/cuda/device_description.h"
 
 namespace limn::cuda {
 
@@ -46,15 +39,9 @@ public:
     virtual ~ConvGraphPlan() = default;
     std::string engine;         // cuDNN's name of what it chose
     std::size_t workspace = 0;  // bytes
-    int candidates = 0;         // plans of its heuristics that are left once those of other precision are out
-    bool tensor_cores = false;
+    int candidates = 0;         // how many its heuristics named, of any precision
     // x, kernel, bias (or null), y: forward reads x, kernel, bias; grad_input reads y (dy), kernel; grad_kernel reads x, y (dy).
     virtual void run(void* x, void* kernel, void* bias, void* y, void* arena) const = 0;
 };
-
-// An Error says what cuDNN has no plan for, in its words.
-std::unique_ptr<ConvGraphPlan> plan_conv(const ConvGraph& graph, const DeviceDescription& device);
-
-std::string cudnn_version();  // "9.19.0"
 
 }  // namespace limn::cuda

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <functional>
 
+#include "engine/cuda/cuda.h"
 #include "tests/cli/command.h"
 #include "tests/support.h"
 #include "tests/support_models.h"
@@ -108,9 +109,9 @@ TEST_CASE("many photos in one call, also of the same name, and of their own size
     std::filesystem::create_directory(desk / "other");
     write_png(desk / "other" / "photo.png", gradient_image(31, 17));
     write_model(desk / "any.h5", tiny_config(-1).dump(), tiny_weights());
-    const CommandResult o = limn_command({"explain", desk.photo, (desk / "other" / "photo.png").string(), "--model", (desk / "any.h5").string(),
-                                    "--size", "native", "--out", desk.out, "--save", "npy"},
-                                   desk);
+    const CommandResult o = limn_command({"explain", desk.photo, (desk / "other" / "photo.png").string(), "--model",
+                                          (desk / "any.h5").string(), "--size", "native", "--out", desk.out, "--save", "npy"},
+                                         desk);
     CAPTURE(o.err);
     REQUIRE(o.status == 0);
     CHECK(read_npy(desk / "out" / "photo.grad-cam.conv.npy").shape() == (Shape{20, 30}));
@@ -143,6 +144,24 @@ TEST_CASE("init writes the same file for the same seed, and it opens again") {
     REQUIRE(o.status == 0);
     CHECK(Json::parse(o.out)["preprocess"] == "caffe");
     CHECK(Json::parse(o.out)["images"][0]["predictions"].size() == 5);
+}
+
+TEST_CASE("inspect --plan for a GPU that is not there: engines of cuDNN, or why there are none") {
+    const Desk desk;
+    const CommandResult o = limn_command({"inspect", desk.model, "--plan", "--device", "cuda", "--sm", "90"}, desk);
+    if (cuda::built_with_cuda()) {
+        CHECK(o.status == 0);
+        CHECK(o.out.find("a GPU of sm 90 (H100 or H200), cuDNN 9.") != std::string::npos);
+        CHECK(o.out.find("GFLOP, one workspace of") != std::string::npos);
+        CHECK(limn_command({"inspect", desk.model, "--plan", "--sm", "33"}, desk).err.find("75, 80, 86, 89, 90, 100, 120") !=
+              std::string::npos);
+        CHECK(limn_command({"inspect", desk.model, "--plan", "--sm", "90", "--precision", "f8"}, desk).err.find("'f8'") !=
+              std::string::npos);
+    } else {
+        CHECK(o.status == 2);
+        CHECK(o.err.find("built without CUDA") != std::string::npos);
+    }
+    CHECK(limn_command({"inspect", desk.model, "--sm", "90"}, desk).err.find("--sm is for --plan") != std::string::npos);
 }
 
 TEST_CASE("inspect shows layers, parameters, where methods apply, and the preprocessing with its reason") {
@@ -298,7 +317,7 @@ TEST_CASE("options that make no sense: exit 2 and one clear line") {
     refuse({"--size", "99x99"}, "takes only 16x16");
     refuse({"--size", "native"}, "takes only 16x16");
     refuse({"--size", "big"}, "should be HxW");
-    refuse({"--device", "cuda"}, "built without CUDA");
+    refuse({"--device", "cuda"}, "use --device cpu");
     refuse({"--device", "abacus"}, "is not known");
     refuse({"--preprocess", "magic"}, "is not known");
     refuse({"--resize", "magic"}, "nearest and bilinear");
