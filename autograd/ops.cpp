@@ -28,32 +28,32 @@ Tensor by_target(const Tensor& dy, const Walk& walk) {
 // f(dy, saved) for every target.
 Tensor combine(Binary op, const Tensor& dy, const Tensor& saved, const Walk& walk) {
     const Tensor split = by_target(dy, walk);
-    Tensor out(split.shape(), dy.dtype());
+    Tensor out = dy.like(split.shape());
     walk.backend.binary(op, split, saved, out);
     return out.reshaped(dy.shape());
 }
 
 // The gradient of repeating: sums over the axes along which the input had been repeated, and gives.
 void give_sum(Walk& walk, int input, const Tensor& dy) {
-    const Tensor like = walk.gradient_for(input, dy.dtype());
+    const Tensor like = walk.gradient_for(input, dy);
     if (like.shape() == dy.shape()) return walk.give(input, dy);
     Shape keep = dy.shape();
     const int missing = dy.shape().rank() - like.shape().rank();
     for (int axis = 0; axis < keep.rank(); axis++)
         keep[axis] = axis < missing || like.shape()[axis - missing] != dy.shape()[axis] ? 1 : keep[axis];
-    Tensor total(keep, dy.dtype());
+    Tensor total = dy.like(keep);
     walk.backend.reduce(Reduction::sum, dy, total);
     walk.give(input, total.reshaped(like.shape()));
 }
 
 Tensor apply(Tape& tape, Binary op, const Tensor& a, const Tensor& b) {
-    Tensor y(broadcast_shape(a.shape(), b.shape()), a.dtype());
+    Tensor y = a.like(broadcast_shape(a.shape(), b.shape()));
     tape.backend().binary(op, a, b, y);
     return y;
 }
 
 Tensor negated(const Tensor& x, const Backend& backend) {
-    Tensor y(x.shape(), x.dtype());
+    Tensor y = x.like();
     backend.binary(Binary::multiply, x, Tensor::full({1}, -1, x.dtype()), y);
     return y;
 }
@@ -101,7 +101,7 @@ static Var select(Tape& tape, const char* name, Binary op, const Var& a, const V
         const Tensor to_a = combine(Binary::multiply, dy, a_wins, walk);
         if (walk.wants(0)) give_sum(walk, 0, to_a);
         if (walk.wants(1)) {
-            Tensor to_b(dy.shape(), dy.dtype());
+            Tensor to_b = dy.like();
             walk.backend.binary(Binary::subtract, dy, to_a, to_b);
             give_sum(walk, 1, to_b);
         }
@@ -116,11 +116,11 @@ Var shift(Tape& tape, const Var& x, double summand) { return add(tape, x, Tensor
 Var unary(Tape& tape, const UnaryFn& f, const Var& x) {
     // dx = f'(x) dy; a ReLU may follow another rule of the walk
     if (f.kind == Unary::linear) return x;
-    Tensor y(x.shape(), x.value.dtype());
+    Tensor y = x.value.like();
     tape.backend().unary(f, x.value, y);
     const Tensor in = f.is_plain_relu() ? y : x.value;  // a ReLU's slope can be read off its output: x need not be kept
     return tape.record("unary", {x}, y, [f, in, y](const Tensor& dy, Walk& walk) {
-        Tensor dx(dy.shape(), dy.dtype());
+        Tensor dx = dy.like();
         walk.backend.unary_grad(f, walk.relu_rule, in, y, dy, dx);
         walk.give(0, dx);
     });
@@ -132,10 +132,10 @@ Var sqrt(Tape& tape, const Var& x) { return unary(tape, {.kind = Unary::sqrt}, x
 
 Var softmax(Tape& tape, const Var& x) {
     // y_i = e^x_i / sum_j e^x_j;  dx_i = y_i (dy_i - sum_j y_j dy_j)
-    Tensor y(x.shape(), x.value.dtype());
+    Tensor y = x.value.like();
     tape.backend().softmax(x.value, y);
     return tape.record("softmax", {x}, y, [y](const Tensor& dy, Walk& walk) {
-        Tensor dx(dy.shape(), dy.dtype());
+        Tensor dx = dy.like();
         walk.backend.softmax_grad(y, dy, dx);
         walk.give(0, dx);
     });
@@ -145,17 +145,17 @@ Var matmul(Tape& tape, const Var& x, const Var& w) {
     // y = x w;  dx = dy w^T;  dw = x^T dy
     LIMN_CHECK(x.shape().rank() == 2 && w.shape().rank() == 2 && x.shape()[1] == w.shape()[0], "{} and {} cannot be multiplied as matrices",
                x.shape().str(), w.shape().str());
-    Tensor y({x.shape()[0], w.shape()[1]}, x.value.dtype());
+    Tensor y = x.value.like({x.shape()[0], w.shape()[1]});
     tape.backend().dense(x.value, w.value, {}, Fused::none, y);
     return tape.record("matmul", {x, w}, y, [x, w](const Tensor& dy, Walk& walk) {
         if (walk.wants(0)) {
-            Tensor dx = walk.gradient_for(0, dy.dtype());
+            Tensor dx = walk.gradient_for(0, dy);
             walk.backend.dense_grad_input(dy, w.value, dx);
             walk.give(0, dx);
         }
         if (walk.wants(1)) {
             LIMN_CHECK(walk.targets() == 1, "the gradient of a weight is taken for one target at a time");
-            Tensor dw = walk.gradient_for(1, dy.dtype());
+            Tensor dw = walk.gradient_for(1, dy);
             walk.backend.dense_grad_kernel(x.value, dy, dw);
             walk.give(1, dw);
         }
@@ -171,13 +171,13 @@ static Shape reduced_shape(const Shape& shape, const std::vector<int>& axes) {
 // Repeats dy (size 1 along some axes) to the shape of x.
 static Tensor repeated(const Tensor& dy, Shape x, double factor, const Walk& walk) {
     x[0] = x[0] == 1 ? dy.shape()[0] : x[0] * walk.targets();
-    Tensor dx(x, dy.dtype());
+    Tensor dx = dy.like(x);
     walk.backend.binary(Binary::multiply, dy, Tensor::full({1}, factor, dy.dtype()), dx);
     return dx;
 }
 
 static Var total(Tape& tape, const char* name, Reduction op, const Var& x, const std::vector<int>& axes) {
-    Tensor y(reduced_shape(x.shape(), axes), x.value.dtype());
+    Tensor y = x.value.like(reduced_shape(x.shape(), axes));
     tape.backend().reduce(op, x.value, y);
     const double factor = op == Reduction::mean ? double(y.size()) / double(x.value.size()) : 1;
     return tape.record(name, {x}, y,
@@ -188,10 +188,10 @@ Var mean(Tape& tape, const Var& x, std::vector<int> axes) { return total(tape, "
 
 Var max(Tape& tape, const Var& x, std::vector<int> axes) {
     // dx = dy / (number of winners) where x is a winner
-    Tensor y(reduced_shape(x.shape(), axes), x.value.dtype());
+    Tensor y = x.value.like(reduced_shape(x.shape(), axes));
     tape.backend().reduce(Reduction::maximum, x.value, y);
     return tape.record("max", {x}, y, [x, y](const Tensor& dy, Walk& walk) {
-        Tensor winner(x.shape(), dy.dtype()), winners(y.shape(), dy.dtype()), share(x.shape(), dy.dtype());
+        Tensor winner = dy.like(x.shape()), winners = dy.like(y.shape()), share = dy.like(x.shape());
         walk.backend.binary(Binary::equal, x.value, y, winner);
         walk.backend.reduce(Reduction::sum, winner, winners);
         walk.backend.binary(Binary::divide, winner, winners, share);
@@ -201,7 +201,7 @@ Var max(Tape& tape, const Var& x, std::vector<int> axes) {
 
 Var reshape(Tape& tape, const Var& x, Shape shape) {
     return tape.record("reshape", {x}, x.value.reshaped(shape),
-                       [](const Tensor& dy, Walk& walk) { walk.give(0, dy.reshaped(walk.gradient_for(0, dy.dtype()).shape())); });
+                       [](const Tensor& dy, Walk& walk) { walk.give(0, dy.reshaped(walk.gradient_for(0, dy).shape())); });
 }
 
 Var transpose(Tape& tape, const Var& x, std::vector<int> order) {
@@ -209,10 +209,10 @@ Var transpose(Tape& tape, const Var& x, std::vector<int> order) {
     Shape shape = x.shape();
     std::vector<int> back(order.size());
     for (std::size_t i = 0; i < order.size(); i++) shape[int(i)] = x.shape()[order[i]], back[std::size_t(order[i])] = int(i);
-    Tensor y(shape, x.value.dtype());
+    Tensor y = x.value.like(shape);
     tape.backend().transpose(order, x.value, y);
     return tape.record("transpose", {x}, y, [back](const Tensor& dy, Walk& walk) {
-        Tensor dx = walk.gradient_for(0, dy.dtype());
+        Tensor dx = walk.gradient_for(0, dy);
         walk.backend.transpose(back, dy, dx);
         walk.give(0, dx);
     });
@@ -227,7 +227,7 @@ Var concatenate(Tape& tape, const std::vector<Var>& parts, int axis) {
                    "{} and {} cannot be joined along axis {}", parts[0].shape().str(), part.shape().str(), axis);
         shape[axis] += part.shape()[axis];
     }
-    Tensor y(shape, parts[0].value.dtype());
+    Tensor y = parts[0].value.like(shape);
     Shape at = shape, zero = shape;
     for (int i = 0; i < shape.rank(); i++) at[i] = zero[i] = 0;
     std::vector<Shape> places;
@@ -239,7 +239,7 @@ Var concatenate(Tape& tape, const std::vector<Var>& parts, int axis) {
     return tape.record("concatenate", parts, y, [places, zero](const Tensor& dy, Walk& walk) {
         for (int i = 0; i < int(places.size()); i++) {
             if (!walk.wants(i)) continue;
-            Tensor dx = walk.gradient_for(i, dy.dtype());
+            Tensor dx = walk.gradient_for(i, dy);
             walk.backend.copy_box(dy, places[std::size_t(i)], dx.shape(), dx, zero);
             walk.give(i, dx);
         }
@@ -249,10 +249,10 @@ Var concatenate(Tape& tape, const std::vector<Var>& parts, int axis) {
 Var pad(Tape& tape, const Var& x, const Shape& before, const Shape& after) {
     Shape shape = x.shape(), zero = x.shape();
     for (int i = 0; i < shape.rank(); i++) shape[i] += before[i] + after[i], zero[i] = 0;
-    Tensor y = Tensor::zeros(shape, x.value.dtype());
+    Tensor y = x.value.zeros_like(shape);
     tape.backend().copy_box(x.value, zero, x.shape(), y, before);
     return tape.record("pad", {x}, y, [before, zero](const Tensor& dy, Walk& walk) {
-        Tensor dx = walk.gradient_for(0, dy.dtype());
+        Tensor dx = walk.gradient_for(0, dy);
         walk.backend.copy_box(dy, before, dx.shape(), dx, zero);
         walk.give(0, dx);
     });
@@ -265,11 +265,11 @@ Var crop(Tape& tape, const Var& x, const Shape& from, const Shape& size) {
         LIMN_CHECK(from[i] >= 0 && size[i] >= 0 && from[i] + size[i] <= x.shape()[i], "a part {} at {} cannot be cut out of {}", size.str(),
                    from.str(), x.shape().str());
     }
-    Tensor y(size, x.value.dtype());
+    Tensor y = x.value.like(size);
     tape.backend().copy_box(x.value, from, size, y, zero);
     return tape.record("crop", {x}, y, [from, zero](const Tensor& dy, Walk& walk) {
-        const Shape shape = walk.gradient_for(0, dy.dtype()).shape();
-        Tensor dx = Tensor::zeros(shape, dy.dtype());
+        const Shape shape = walk.gradient_for(0, dy).shape();
+        Tensor dx = dy.zeros_like(shape);
         walk.backend.copy_box(dy, zero, dy.shape(), dx, from);
         walk.give(0, dx);
     });
@@ -282,18 +282,22 @@ Var index(Tape& tape, const Var& x, const std::vector<Index>& flat) {
     LIMN_CHECK(Index(flat.size()) == N, "{} elements are named for {} images: name one for each", flat.size(), N);
     for (Index i : flat)
         LIMN_CHECK(i >= 0 && i < block, "there is no element {}: an output of shape {} has 0 to {}", i, x.shape().str(), block - 1);
-    Tensor y({N}, x.value.dtype());
-    with_type(y.dtype(), [&](auto zero) {
-        using T = decltype(zero);
-        for (Index n = 0; n < N; n++) y.data<T>()[n] = x.value.data<T>()[n * block + flat[std::size_t(n)]];
-    });
-    return tape.record("index", {x}, y, [flat, block, N](const Tensor& dy, Walk& walk) {
-        Tensor dx = Tensor::zeros(walk.gradient_for(0, dy.dtype()).shape(), dy.dtype());
-        with_type(dy.dtype(), [&](auto zero) {
-            using T = decltype(zero);
-            for (Index i = 0; i < dy.size(); i++) dx.data<T>()[i * block + flat[std::size_t(i % N)]] = dy.data<T>()[i];
-        });
-        walk.give(0, dx);
+    // y[n] = x[n, flat[n]]: runs of images that want the same element are moved at once
+    const auto runs = [flat, N](Index images, auto move) {
+        for (Index first = 0, last; first < images; first = last) {
+            for (last = first + 1; last < images && flat[std::size_t(last % N)] == flat[std::size_t(first % N)];) last++;
+            move(first, last - first, flat[std::size_t(first % N)]);
+        }
+    };
+    const Tensor rows = x.value.reshaped({N, block});
+    Tensor y = x.value.like({N, 1});
+    runs(N, [&](Index n, Index count, Index element) { tape.backend().copy_box(rows, {n, element}, {count, 1}, y, {n, 0}); });
+    return tape.record("index", {x}, y.reshaped({N}), [runs, block](const Tensor& dy, Walk& walk) {
+        const Index images = dy.size();
+        Tensor dx = dy.zeros_like({images, block});
+        const Tensor column = dy.reshaped({images, 1});
+        runs(images, [&](Index n, Index count, Index element) { walk.backend.copy_box(column, {n, 0}, {count, 1}, dx, {n, element}); });
+        walk.give(0, dx.reshaped(walk.gradient_for(0, dy).shape()));
     });
 }
 

@@ -48,7 +48,7 @@ std::vector<Tensor> Tape::gradients(const Var& y, const Tensor& seed, std::span<
     for (const Var& v : wanted)
         if (v.recorded()) keep[std::size_t(v.id)] = true;
 
-    if (y.recorded()) walk.gradients_[std::size_t(y.id)] = seed;
+    if (y.recorded()) walk.gradients_[std::size_t(y.id)] = seed.on(backend_.device());
     for (int i = y.id; i >= 0; i--) {
         Tensor& dy = walk.gradients_[std::size_t(i)];
         walk.entry_ = &entries_[std::size_t(i)];
@@ -64,7 +64,7 @@ std::vector<Tensor> Tape::gradients(const Var& y, const Tensor& seed, std::span<
         if (g.empty()) {
             Shape shape = v.shape();
             if (shape.rank()) shape[0] *= walk.targets_;
-            g = Tensor::zeros(shape, v.value.dtype());
+            g = v.value.zeros_like(shape);
         }
         result.push_back(std::move(g));
     }
@@ -82,10 +82,10 @@ bool Walk::wants(int input) const {
     return id >= 0 && needed_[std::size_t(id)];
 }
 
-Tensor Walk::gradient_for(int input, DType dtype) const {
+Tensor Walk::gradient_for(int input, const Tensor& dy) const {
     Shape shape = entry_->input_shapes[std::size_t(input)];
     if (targets_ > 1) shape[0] *= targets_;
-    return Tensor(shape, dtype);
+    return dy.like(shape);
 }
 
 void Walk::give(int input, Tensor dx) {
@@ -93,7 +93,7 @@ void Walk::give(int input, Tensor dx) {
     if (sum.empty()) {
         sum = std::move(dx);
     } else {
-        Tensor total(sum.shape(), sum.dtype());  // a new tensor: the old one may also be somebody else's dy
+        Tensor total = sum.like();  // a new tensor: the old one may also be somebody else's dy
         backend.binary(Binary::add, sum, dx, total);
         sum = std::move(total);
     }

@@ -78,10 +78,10 @@ public:
     const Backend& backend;
     const ReluRule relu_rule;
 
-    Index targets() const { return targets_; }          // T: dy holds T times the images of the forward pass
-    bool wants(int input) const;                        // does anybody need the gradient of this input?
-    Tensor gradient_for(int input, DType dtype) const;  // uninitialised, the right shape for give()
-    void give(int input, Tensor dx);                    // adds dx to what the input got from elsewhere
+    Index targets() const { return targets_; }               // T: dy holds T times the images of the forward pass
+    bool wants(int input) const;                             // does anybody need the gradient of this input?
+    Tensor gradient_for(int input, const Tensor& dy) const;  // uninitialised, the right shape for give(), like dy
+    void give(int input, Tensor dx);                         // adds dx to what the input got from elsewhere
 
 private:
     friend class Tape;

@@ -1,7 +1,5 @@
 #include "cam/cam.h"
 
-#include "engine/threads.h"
-
 namespace limn {
 
 // Layers between the average and the scores that only pass the numbers on.
@@ -46,24 +44,17 @@ std::optional<CamHead> find_cam_head(const Model& model, const Head& head, std::
     }
 }
 
-Tensor cam(const CamHead& head, const Tensor& activations, const std::vector<std::vector<Target>>& targets) {
+Tensor cam(const Backend& backend, const CamHead& head, const Tensor& activations, const Tensor& seed) {
     const Shape& a = activations.shape();
-    const Index N = a[0], T = Index(targets.at(0).size()), pixels = a[1] * a[2], C = a[3];
-    Tensor maps({T * N, a[1], a[2]});
-    parallel_for(T * N, [&](Index i) {
-        const Target& target = targets[std::size_t(i % N)][std::size_t(i / N)];
-        const float* A = activations.data() + i % N * pixels * C;
-        for (Index p = 0; p < pixels; p++) {
-            double sum = 0;
-            if (head.weights.empty())
-                sum = double(A[p * C + target.index]);
-            else
-                for (Index c = 0; c < C; c++)
-                    sum += double(head.weights.data()[c * head.weights.shape()[1] + target.index]) * double(A[p * C + c]);
-            maps.data()[i * pixels + p] = float(target.sign * sum);
-        }
-    });
-    return maps;
+    const Index maps = seed.shape()[0];
+    Tensor weights = seed;  // w[c,k] of the class k that each row of the seed picks, with its sign: seed * W^T
+    if (!head.weights.empty()) {
+        weights = seed.like({maps, a[3]});
+        backend.dense_grad_input(seed, head.weights, weights);
+    }
+    Tensor out = activations.like({maps, a[1], a[2]});
+    backend.channel_dot(activations, weights.reshaped({maps, 1, 1, a[3]}), out);
+    return out;
 }
 
 }  // namespace limn

@@ -22,7 +22,7 @@ struct CamHead {
 // If the head is of another kind, says why and which method does instead.
 std::optional<CamHead> find_cam_head(const Model& model, const Head& head, std::string& reason);
 
-// maps (T*N,h,w) of activations (N,h,w,c): signed, for targets[n] of image n.
-Tensor cam(const CamHead& head, const Tensor& activations, const std::vector<std::vector<Target>>& targets);
+// maps (T*N,h,w) of activations (N,h,w,c): signed, for the scores that the seed (T*N,K) picks (seed_of, cam/target.h).
+Tensor cam(const Backend& backend, const CamHead& head, const Tensor& activations, const Tensor& seed);
 
 }  // namespace limn

@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "cam/grad_cam.h"
+#include "engine/parcel.h"
+#include "engine/repeated.h"
 #include "layers/conv2d.h"
 
 namespace limn {
@@ -60,8 +62,7 @@ std::vector<int> convolutions(const Model& model) {
 }
 
 // What is wrong with a map or its gradient, each with what to try.
-static std::vector<std::string> diagnose(const Map& map, const float* gradient, Index gradient_size, const Request& request,
-                                         const Prediction& prediction) {
+static std::vector<std::string> diagnose(const Map& map, bool dead_gradient, const Request& request, const Prediction& prediction) {
     std::vector<std::string> found;
     const Shape& shape = map.raw.shape();
     if (shape[0] * shape[1] == 1)
@@ -71,7 +72,7 @@ static std::vector<std::string> diagnose(const Map& map, const float* gradient, 
         found.push_back("the map holds NaN or infinite numbers: the weights or the input do, too; check them with `limn inspect`");
         return found;
     }
-    if (gradient && std::all_of(gradient, gradient + gradient_size, [](float g) { return g == 0; })) {
+    if (dead_gradient) {
         if (request.score == Score::output && prediction.score > 0.999f)
             found.push_back(fmt::format("the softmax or sigmoid is saturated (p = {:.6f}), so its gradient is zero: use --score logit",
                                         prediction.score));
@@ -92,76 +93,193 @@ static std::vector<std::string> diagnose(const Map& map, const float* gradient, 
     return found;
 }
 
-std::vector<Explained> explain(const Backend& backend, const Model& model, const Tensor& images, const Request& request, Index top) {
-    const Head head = find_head(model);
-    const Index N = images.shape()[0], K = head.classes;
-    std::vector<int> keep{head.logits, head.output};
-    for (int layer : request.layers) {
+// (M): of each of M gradients, 0 only if all its numbers are
+static Tensor liveliness(const Backend& backend, const Tensor& gradients) {
+    const Index M = gradients.shape()[0], size = M ? gradients.size() / M : 0;
+    if (!gradients.device()) {  // mostly the first number tells
+        Tensor alive({M});
+        for (Index i = 0; i < M; i++) {
+            const float* g = gradients.data() + i * size;
+            alive.data()[i] = std::any_of(g, g + size, [](float v) { return v != 0; });
+        }
+        return alive;
+    }
+    Tensor magnitude = gradients.like({M, size}), largest = gradients.like({M, 1});
+    backend.unary({.kind = Unary::abs}, gradients.reshaped({M, size}), magnitude);
+    backend.reduce(Reduction::maximum, magnitude, largest);
+    return largest.reshaped({M});
+}
+
+// A batch of these sizes: where its numbers lie, and what is done with them.
+struct Explainer::Work {
+    Tensor images, seed;  // seed: of targets that do not depend on the scores
+    std::vector<Tensor> photos;
+    std::vector<Tensor> weights;  // of the model, as they were
+    struct Maps {
+        const Method* method;
+        int layer;
+        bool has_gradient;
+    };
+    std::vector<Maps> maps;
+    Parcel results;  // logits, outputs; of each maps: raw (T*N,h,w), liveliness (T*N), and of each map its heat and picture
+    std::optional<Repeated> run;
+
+    bool fits(const Tensor& other, const std::vector<Tensor>& others) const {
+        const auto same = [](const Tensor& a, const Tensor& b) { return a.shape() == b.shape(); };
+        return same(images, other) && std::ranges::equal(photos, others, same);
+    }
+};
+
+static std::vector<Tensor> weights_of(const Model& model) {
+    std::vector<Tensor> list;
+    for (const Layer* layer : model.weighted_layers())
+        for (const Weight& w : layer->weights) list.push_back(w.value);
+    return list;
+}
+
+Explainer::Explainer(const Backend& backend, const Model& model, Request request, Index top)
+    : backend_(backend), model_(model), request_(std::move(request)), top_(top), head_(find_head(model)) {
+    keep_ = {head_.logits, head_.output};
+    for (int layer : request_.layers) {
         LIMN_CHECK(has_map(model, layer), "layer '{}' has no spatial map: its output is {}", model.node(layer).name,
                    model.node(layer).shape.str());
-        keep.push_back(layer);
+        keep_.push_back(layer);
     }
-    std::optional<CamHead> cam_head;
-    bool gradient = false;
-    for (const Method& method : request.methods) {
-        gradient |= method.needs_gradient;
+    for (const Method& method : request_.methods) {
+        if (method.needs_gradient) watch_ = request_.layers;
         if (method.name != "cam") continue;
         std::string reason;
-        cam_head = find_cam_head(model, head, reason);
-        LIMN_CHECK(cam_head, "CAM does not apply to model '{}': {}; use --method grad-cam", model.name, reason);
-        keep.push_back(cam_head->layer);
+        cam_head_ = find_cam_head(model, head_, reason);
+        LIMN_CHECK(cam_head_, "CAM does not apply to model '{}': {}; use --method grad-cam", model.name, reason);
+        keep_.push_back(cam_head_->layer);
     }
+    if (request_.drawing) request_.drawing->colours = request_.drawing->colours.on(backend.device());
+}
 
-    // Forward; only what lies above the lowest watched layer is recorded.
-    Tape tape(backend);
-    const std::vector<Var> values =
-        model.forward(tape, {images}, gradient ? std::span<const int>(request.layers) : std::span<const int>(), keep);
-    const Tensor &logits = values[std::size_t(head.logits)].value, &outputs = values[std::size_t(head.output)].value;
-    std::vector<Explained> results(static_cast<std::size_t>(N));
-    std::vector<std::vector<Target>> targets;
-    for (Index n = 0; n < N; n++) {
-        const float *logit = logits.data() + n * K, *output = outputs.data() + n * K;
-        LIMN_CHECK(std::all_of(output, output + K, [](float v) { return std::isfinite(v); }),
-                   "model '{}' answers with NaN or infinite numbers: its weights or the image's numbers are broken (see `limn inspect`)",
-                   model.name);
-        auto& result = results[std::size_t(n)];
-        result.predictions = predictions(head, logit, output, request.labels, top);
-        result.targets = choose_targets(request.target, head, logit, output, request.labels);
-        targets.push_back(result.targets);
+Explainer::~Explainer() = default;
+
+// The numbers of a batch lie on the device at the same places as those of an earlier one of the same sizes.
+Explainer::Work& Explainer::work_for(const Tensor& images, const std::vector<Tensor>& photos) {
+    const std::vector<Tensor> weights = weights_of(model_);
+    std::erase_if(works_, [&](const auto& work) {
+        return !std::ranges::equal(work->weights, weights, [](const Tensor& a, const Tensor& b) { return a.id() == b.id(); });
+    });
+    for (auto it = works_.begin(); it != works_.end(); ++it)
+        if ((*it)->fits(images, photos)) {
+            std::rotate(it, it + 1, works_.end());
+            Work& work = *works_.back();
+            work.images.device() ? work.images.assign(images) : void(work.images = images);
+            for (std::size_t i = 0; i < photos.size(); i++)
+                work.photos[i].device() ? work.photos[i].assign(photos[i]) : void(work.photos[i] = photos[i]);
+            return work;
+        }
+    auto work = std::make_unique<Work>();
+    work->weights = weights;
+    work->images = images.device() ? images.clone() : images.on(backend_.device());  // its own: later ones go there
+    for (const Tensor& photo : photos) work->photos.push_back(photo.on(backend_.device()));
+    if (!request_.methods.empty() && !depends_on_scores(request_.target)) {
+        const auto targets = choose_targets(request_.target, head_, nullptr, nullptr, request_.labels);
+        work->seed = seed_of(std::vector(std::size_t(images.shape()[0]), targets), head_.classes).on(backend_.device());
     }
+    work->run.emplace(backend_, [this, at = work.get()] { compute(*at); });
+    if (works_.size() >= 4) works_.erase(works_.begin());
+    works_.push_back(std::move(work));
+    return *works_.back();
+}
+
+// Nothing here looks at a number, so that it can be recorded.
+void Explainer::compute(Work& work) const {
+    // Forward; only what lies above the lowest watched layer is recorded on the tape.
+    Tape tape(backend_);
+    const std::vector<Var> values = model_.forward(tape, {work.images}, watch_, keep_);
+    const auto value = [&](int node) -> const Var& { return values[std::size_t(node)]; };
+    const Tensor &logits = value(head_.logits).value, &outputs = value(head_.output).value;
+    std::vector<Tensor> results{logits, outputs};
+    work.maps.clear();
 
     // Backward: one walk for all targets of all images, to all layers.
-    std::vector<Tensor> gradients(request.layers.size());
-    if (gradient) {
+    Tensor seed = work.seed;
+    if (seed.empty() && !request_.methods.empty()) seed = scored_seed(backend_, request_.target, head_, logits, outputs);
+    std::vector<Tensor> gradients;
+    if (!watch_.empty()) {
         std::vector<Var> watched;
-        for (int layer : request.layers) watched.push_back(values[std::size_t(layer)]);
-        gradients =
-            tape.gradients(values[std::size_t(request.score == Score::logit ? head.logits : head.output)], seed_of(targets, K), watched);
+        for (int layer : watch_) watched.push_back(value(layer));
+        gradients = tape.gradients(value(request_.score == Score::logit ? head_.logits : head_.output), seed, watched);
     }
 
     // Maps. For T targets a tensor of maps is (T*N,h,w), target by target.
     const auto add = [&](const Method& method, int layer, const Tensor& maps, const Tensor& dA) {
-        const Index T = Index(targets[0].size()), h = maps.shape()[1], w = maps.shape()[2];
-        for (Index i = 0; i < T * N; i++) {
-            auto& result = results[std::size_t(i % N)];
-            Map map{method.name, method.variant, layer, result.targets[std::size_t(i / N)], maps.rows(i, 1).reshaped({h, w}).clone(), {},
-                    {}};
-            map.stats = statistics(map.raw);
-            const Index size = dA.empty() ? 0 : dA.size() / (T * N);
-            map.diagnostics = diagnose(map, dA.empty() ? nullptr : dA.data() + i * size, size, request, result.predictions[0]);
-            result.maps.push_back(std::move(map));
+        work.maps.push_back({&method, layer, !dA.empty()});
+        results.push_back(maps);
+        if (!dA.empty()) results.push_back(liveliness(backend_, dA));
+        if (!request_.drawing || work.photos.empty()) return;
+        for (Index i = 0; i < maps.shape()[0]; i++) {
+            const Tensor map = maps.rows(i, 1).reshaped({maps.shape()[1], maps.shape()[2]});
+            const Drawn drawn = draw(backend_, *request_.drawing, map, work.photos[std::size_t(i) % work.photos.size()]);
+            results.insert(results.end(), {drawn.heat, drawn.picture});
         }
     };
-    for (const Method& method : request.methods) {
+    for (const Method& method : request_.methods) {
         if (method.name == "cam") {
-            add(method, cam_head->layer, cam(*cam_head, values[std::size_t(cam_head->layer)].value, targets), {});
+            add(method, cam_head_->layer, cam(backend_, *cam_head_, value(cam_head_->layer).value, seed), {});
             continue;
         }
         const auto formula = method.name == "grad-cam" ? grad_cam : hires_cam;
-        for (std::size_t i = 0; i < request.layers.size(); i++)
-            add(method, request.layers[i], formula(values[std::size_t(request.layers[i])].value, gradients[i]), gradients[i]);
+        for (std::size_t i = 0; i < request_.layers.size(); i++)
+            add(method, request_.layers[i], formula(backend_, value(request_.layers[i]).value, gradients[i]), gradients[i]);
+    }
+    work.results = Parcel(std::move(results));
+}
+
+std::vector<Explained> Explainer::read(const Work& work) const {
+    const std::vector<Tensor> parts = work.results.open();
+    auto part = parts.begin();
+    const Tensor logits = *part++, outputs = *part++;
+    const Index N = logits.shape()[0], K = head_.classes;
+    std::vector<Explained> results(static_cast<std::size_t>(N));
+    for (Index n = 0; n < N; n++) {
+        const float *logit = logits.data() + n * K, *output = outputs.data() + n * K;
+        LIMN_CHECK(std::all_of(output, output + K, [](float v) { return std::isfinite(v); }),
+                   "model '{}' answers with NaN or infinite numbers: its weights or the image's numbers are broken (see `limn inspect`)",
+                   model_.name);
+        auto& result = results[std::size_t(n)];
+        result.predictions = predictions(head_, logit, output, request_.labels, top_);
+        result.targets = choose_targets(request_.target, head_, logit, output, request_.labels);
+    }
+    for (const Work::Maps& maps : work.maps) {
+        const Tensor raw = *part++, alive = maps.has_gradient ? *part++ : Tensor();
+        for (Index i = 0; i < raw.shape()[0]; i++) {
+            auto& result = results[std::size_t(i % N)];
+            Map map{maps.method->name,
+                    maps.method->variant,
+                    maps.layer,
+                    result.targets[std::size_t(i / N)],
+                    raw.rows(i, 1).reshaped({raw.shape()[1], raw.shape()[2]}).clone(),
+                    statistics(raw.rows(i, 1)),
+                    {},
+                    {}};
+            map.diagnostics = diagnose(map, maps.has_gradient && alive.data()[i] == 0, request_, result.predictions[0]);
+            if (request_.drawing && !work.photos.empty()) {
+                const Tensor heat = *part++, picture = *part++;
+                map.drawn = Drawn{heat, picture};
+            }
+            result.maps.push_back(std::move(map));
+        }
     }
     return results;
+}
+
+std::vector<Explained> Explainer::operator()(const Tensor& images, const std::vector<Tensor>& photos) {
+    LIMN_CHECK(photos.empty() || Index(photos.size()) == images.shape()[0], "{} photos for {} images", photos.size(), images.shape()[0]);
+    Work& work = work_for(images, photos);
+    work.run->run();
+    return read(work);
+}
+
+bool Explainer::recorded() const { return !works_.empty() && works_.back()->run->recorded(); }
+
+std::vector<Explained> explain(const Backend& backend, const Model& model, const Tensor& images, const Request& request, Index top) {
+    return Explainer(backend, model, request, top)(images);
 }
 
 }  // namespace limn

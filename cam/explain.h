@@ -1,7 +1,9 @@
-// Explaining a batch of images: one forward pass, one backward walk, all layers and targets of all methods.
+// Explaining batches of images: one forward pass, one backward walk, all layers and targets of all methods.
 // Read this for the whole way at a glance; the formulas are in cam.cpp and grad_cam.cpp.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,7 @@ struct Request {
     std::string target = "auto";  // for all images
     Score score = Score::logit;
     std::vector<std::string> labels;
+    std::optional<Drawing> drawing = {};  // what to make of each map where photos are given
 };
 
 struct Map {
@@ -41,6 +44,7 @@ struct Map {
     Tensor raw;  // (h,w), signed
     MapStatistics stats;
     std::vector<std::string> diagnostics;  // why it cannot be drawn, or should not be trusted, and what to try
+    std::optional<Drawn> drawn;            // if the request has a drawing and photos were given
 };
 
 struct Explained {  // one image
@@ -49,7 +53,35 @@ struct Explained {  // one image
     std::vector<Map> maps;  // by target, then layer, then method
 };
 
-// images: (N,h,w,c), preprocessed. top: how many predictions to report.
+// The same request for one batch of images after another. On a GPU everything from the forward pass to the pictures stays there and
+// comes back in one copy; from the second batch of the same sizes on it is a single recorded launch.
+class Explainer {
+public:
+    // top: how many predictions to report. Backend and model must outlive it; weights may be exchanged.
+    Explainer(const Backend& backend, const Model& model, Request request, Index top = 5);
+    ~Explainer();
+
+    // images: (N,h,w,c), preprocessed. photos: what they were made from, (H,W,3) bytes each, to draw on; or none.
+    std::vector<Explained> operator()(const Tensor& images, const std::vector<Tensor>& photos = {});
+    bool recorded() const;  // was the last batch a recorded launch?
+
+private:
+    struct Work;
+    Work& work_for(const Tensor& images, const std::vector<Tensor>& photos);
+    void compute(Work& work) const;
+    std::vector<Explained> read(const Work& work) const;
+
+    const Backend& backend_;
+    const Model& model_;
+    Request request_;
+    Index top_;
+    Head head_;
+    std::optional<CamHead> cam_head_;
+    std::vector<int> watch_, keep_;
+    std::vector<std::unique_ptr<Work>> works_;  // the newest last
+};
+
+// One batch: Explainer(backend, model, request, top)(images).
 std::vector<Explained> explain(const Backend& backend, const Model& model, const Tensor& images, const Request& request, Index top = 5);
 
 }  // namespace limn

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/backend.h"
-
 namespace limn {
 
 Normalize normalize_named(std::string_view name) {
@@ -36,21 +34,40 @@ MapStatistics statistics(const Tensor& raw) {
     return s;
 }
 
-Tensor resize_map(const Tensor& map, Index height, Index width) {
-    Tensor out({1, height, width, 1});
-    reference_backend().resize(Interpolation::bilinear, map.reshaped({1, map.shape()[0], map.shape()[1], 1}), out);
+Tensor resize_map(const Backend& backend, const Tensor& map, Index height, Index width) {
+    Tensor out = map.like({1, height, width, 1});
+    backend.resize(Interpolation::bilinear, map.reshaped({1, map.shape()[0], map.shape()[1], 1}), out);
     return out.reshaped({height, width});
 }
 
-Tensor normalized(const Tensor& raw, Normalize mode) {
-    Tensor out = raw.clone();
-    const std::span<float> v = out.values();
-    for (float& x : v) x = std::isnan(x) ? 0 : mode == Normalize::minmax ? x : std::max(0.0f, x);
-    if (mode == Normalize::none || v.empty()) return out;
-    const auto [low, high] = std::minmax_element(v.begin(), v.end());
-    const float zero = mode == Normalize::minmax ? *low : 0, range = *high - zero;
-    for (float& x : v) x = range > 0 ? (x - zero) / range : 0;
-    return out;
+Tensor normalized(const Backend& backend, const Tensor& raw, Normalize mode) {
+    const Tensor zero = Tensor::zeros({1});
+    const auto apply = [&](Binary op, const Tensor& a, const Tensor& b) {
+        Tensor y = raw.like(a.size() < b.size() ? b.shape() : a.shape());
+        backend.binary(op, a, b, y);
+        return y;
+    };
+    const auto largest = [&](const Tensor& x) {
+        Tensor y = raw.like({1, 1});
+        backend.reduce(Reduction::maximum, x, y);
+        return y;
+    };
+    const Tensor row = raw.reshaped({1, raw.size()}), positive = apply(Binary::maximum, row, zero);  // larger than NaN, too
+    if (mode == Normalize::none || raw.size() == 0) return positive.reshaped(raw.shape());
+    Tensor from_zero = positive;
+    if (mode == Normalize::minmax) {  // x - min: with d = max(-x, 0), x = positive - d and min = -max(d - positive)
+        const Tensor negative = apply(Binary::maximum, apply(Binary::subtract, zero, row), zero);
+        from_zero = apply(Binary::add, apply(Binary::subtract, positive, negative), largest(apply(Binary::subtract, negative, positive)));
+    }
+    const Tensor shares = apply(Binary::divide, from_zero, largest(from_zero));
+    return apply(Binary::maximum, shares, zero).reshaped(raw.shape());  // 0 / 0: there is nothing to see
+}
+
+Drawn draw(const Backend& backend, const Drawing& drawing, const Tensor& raw, const Tensor& photo) {
+    const Tensor heat = resize_map(backend, normalized(backend, raw, drawing.normalize), photo.shape()[0], photo.shape()[1]);
+    Tensor picture = photo.like();
+    backend.paint(drawing.paint, heat, drawing.colours, photo, picture);
+    return {heat, picture};
 }
 
 std::vector<Box> bounding_boxes(const Tensor& heat, float threshold) {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/tensor.h"
+#include "engine/backend.h"
 
 namespace limn {
 
@@ -22,10 +22,22 @@ struct MapStatistics {
 MapStatistics statistics(const Tensor& raw);  // raw: (h,w)
 
 // Half-pixel bilinear: cell (i,j) is a square whose value stands at its centre; beyond the outer centres it stays as it is.
-Tensor resize_map(const Tensor& map, Index height, Index width);
+Tensor resize_map(const Backend& backend, const Tensor& map, Index height, Index width);
 
 // (h,w), 0 to 1 (for none: 0 and above), ready to be coloured. NaN becomes 0.
-Tensor normalized(const Tensor& raw, Normalize mode);
+Tensor normalized(const Backend& backend, const Tensor& raw, Normalize mode);
+
+// A map over its photo.
+struct Drawing {
+    Normalize normalize = Normalize::max;
+    Paint paint;
+    Tensor colours;  // (256,3) bytes, from 0 to 1 (view/colormap.h)
+};
+struct Drawn {
+    Tensor heat;     // (H,W), normalised, as large as the photo
+    Tensor picture;  // (H,W,3) bytes
+};
+Drawn draw(const Backend& backend, const Drawing& drawing, const Tensor& raw, const Tensor& photo);  // photo: (H,W,3) bytes
 
 struct Box {
     Index top, left, bottom, right;  // pixels, bottom and right excluded

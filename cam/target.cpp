@@ -45,6 +45,15 @@ static std::vector<Index> ranking(const float* scores, Index count) {
     return order;
 }
 
+// K of top:K; 1 for auto
+static Index count_of(const std::string& spec, const Head& head) {
+    if (spec == "auto") return 1;
+    const Index most = head.binary() ? 2 : head.classes;  // a single sigmoid has two sides
+    const auto count = parse_index(std::string_view(spec).substr(4));
+    LIMN_CHECK(count && *count >= 1 && *count <= most, "target '{}': the number after top: should be 1 to {}", spec, most);
+    return *count;
+}
+
 std::vector<Target> choose_targets(const std::string& spec, const Head& head, const float* logits, const float* outputs,
                                    const std::vector<std::string>& labels) {
     const auto target = [&](Index index, double sign) { return Target{index, sign, label_of(head, index, sign, labels)}; };
@@ -59,12 +68,9 @@ std::vector<Target> choose_targets(const std::string& spec, const Head& head, co
     }
     if (spec == "auto") return {target(ranking(logits, head.classes)[0], 1)};
     if (spec.starts_with("top:")) {
-        const auto count = parse_index(std::string_view(spec).substr(4));
-        LIMN_CHECK(count && *count >= 1 && *count <= head.classes, "target '{}': the number after top: should be 1 to {}", spec,
-                   head.classes);
         const std::vector<Index> order = ranking(logits, head.classes);
         std::vector<Target> targets;
-        for (Index i = 0; i < *count; i++) targets.push_back(target(order[std::size_t(i)], 1));
+        for (Index i = 0; i < count_of(spec, head); i++) targets.push_back(target(order[std::size_t(i)], 1));
         return targets;
     }
     if (const auto index = parse_index(spec)) {
@@ -92,6 +98,27 @@ Tensor seed_of(const std::vector<std::vector<Target>>& targets, Index classes, D
             with_type(dtype,
                       [&](auto zero) { seed.data<decltype(zero)>()[(t * N + n) * classes + target.index] = decltype(zero)(target.sign); });
         }
+    }
+    return seed;
+}
+
+bool depends_on_scores(const std::string& spec) { return spec == "auto" || spec.starts_with("top:"); }
+
+Tensor scored_seed(const Backend& backend, const std::string& spec, const Head& head, const Tensor& logits, const Tensor& outputs) {
+    const Index N = logits.shape()[0], count = count_of(spec, head);
+    Tensor seed = logits.like({count * N, head.classes});
+    if (!head.binary()) {
+        backend.one_hot_largest(logits, seed);
+        return seed;
+    }
+    // the side it predicts: 2 * (output >= 0.5) - 1; then the other one
+    Tensor yes = logits.like(), twice = logits.like(), side = seed.rows(0, N);
+    backend.binary(Binary::greater_equal, outputs, Tensor::full({1}, 0.5), yes);
+    backend.binary(Binary::multiply, yes, Tensor::full({1}, 2), twice);
+    backend.binary(Binary::subtract, twice, Tensor::full({1}, 1), side);
+    if (count == 2) {
+        Tensor other = seed.rows(N, N);
+        backend.binary(Binary::multiply, side, Tensor::full({1}, -1), other);
     }
     return seed;
 }

@@ -40,6 +40,11 @@ std::string label_of(const Head& head, Index index, double sign, const std::vect
 // The seed of one walk for T targets an image: (T*N, K), target by target. targets[n] holds image n's targets, as many for each.
 Tensor seed_of(const std::vector<std::vector<Target>>& targets, Index classes, DType dtype = DType::f32);
 
+// Does a target depend on the scores (auto, top:K)? If so, scored_seed makes choose_targets' choice for all images by verbs, without
+// looking at a number: (T*N,K) of logits and outputs (N,K).
+bool depends_on_scores(const std::string& spec);
+Tensor scored_seed(const Backend& backend, const std::string& spec, const Head& head, const Tensor& logits, const Tensor& outputs);
+
 // A prediction, best first.
 struct Prediction {
     Index index;

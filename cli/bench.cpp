@@ -7,7 +7,10 @@
 #include "autograd/training.h"
 #include "cam/explain.h"
 #include "cli/cli.h"
+#include "engine/parcel.h"
+#include "engine/repeated.h"
 #include "engine/threads.h"
+#include "view/colormap.h"
 #include "view/terminal.h"
 #include "weights/npy.h"
 
@@ -41,11 +44,13 @@ double peak_memory_mb() {
 void bench(const BenchOptions& o) {
     set_thread_count(o.threads);
     const Backend& backend = o.backend();
-    LIMN_CHECK(o.what == "forward" || o.what == "gradcam", "--what {}: forward and gradcam are known", o.what);
+    LIMN_CHECK(o.what == "forward" || o.what == "gradcam" || o.what == "explain", "--what {}: forward, gradcam and explain are known",
+               o.what);
     LIMN_CHECK(o.dtype == "f32", "--dtype {}: only f32 is known", o.dtype);
     LIMN_CHECK(o.repeat >= 1, "--repeat {}: at least one run is needed", o.repeat);
     std::int64_t start = now_ns();
-    const LoadedModel loaded = load_model(o.source);
+    LoadedModel loaded = load_model(o.source);
+    loaded.model.move_to(backend.device());
     const Model& model = loaded.model;
     const double load_ms = milliseconds_since(start);
     LIMN_CHECK(model.inputs.size() == 1, "model '{}' has {} inputs: bench runs models with one", model.name, model.inputs.size());
@@ -53,21 +58,35 @@ void bench(const BenchOptions& o) {
     LIMN_CHECK(o.batch == 0 || x.shape()[0] == o.batch, "{}: holds {} images, --batch says {}", o.input, x.shape()[0], o.batch);
 
     Tensor y;
-    Request request;
-    if (o.what == "gradcam") {
-        request.methods = {method_named("grad-cam")};
-        request.layers = {o.layer == "auto" ? default_layer(model) : model.find(o.layer)};
-        request.target = o.target;
-    }
-    const auto run = [&] {
-        if (o.what == "gradcam") {
-            const auto explained = explain(backend, model, x, request);
-            y = explained[0].maps[0].raw;
-            return;
+    std::function<void()> run;
+    std::function<bool()> recorded;
+    std::optional<Explainer> explainer;
+    std::optional<Repeated> forward;
+    Tensor input = backend.device() ? x.on(backend.device()) : x;
+    Parcel result;
+    if (o.what == "forward") {
+        forward.emplace(backend, [&] {
+            Tape tape(backend);
+            result = Parcel({model.forward(tape, {input})[std::size_t(model.outputs[0])].value});
+        });
+        run = [&] {
+            if (backend.device()) input.assign(x);  // as for a new photo
+            forward->run();
+            y = result.open()[0];
+        };
+        recorded = [&] { return forward->recorded(); };
+    } else {
+        Request request{
+            {method_named("grad-cam")}, {o.layer == "auto" ? default_layer(model) : model.find(o.layer)}, o.target, Score::logit, {}};
+        std::vector<Tensor> photos;
+        if (o.what == "explain") {
+            request.drawing = {Normalize::max, Paint{}, colour_table(Colormap::jet)};
+            photos.assign(std::size_t(x.shape()[0]), Tensor::zeros({x.shape()[1], x.shape()[2], 3}, DType::u8));
         }
-        Tape tape(backend);
-        y = model.forward(tape, {x})[std::size_t(model.outputs[0])].value;
-    };
+        explainer.emplace(backend, model, request);
+        run = [&, photos] { y = (*explainer)(x, photos)[0].maps[0].raw; };
+        recorded = [&] { return explainer->recorded(); };
+    }
     start = now_ns();
     run();
     const double first = milliseconds_since(start);
@@ -94,6 +113,7 @@ void bench(const BenchOptions& o) {
                                                   {"ms", times},
                                                   {"median_ms", median},
                                                   {"plan_ms", first - median},
+                                                  {"recorded", recorded()},
                                                   {"load_ms", load_ms},
                                                   {"peak_mb", peak_mb}}
                                .dump(2));
@@ -115,11 +135,11 @@ void add_bench(CLI::App& app) {
     command->add_option("--batch", o->batch, "images at a time (default: as many as --input holds, else 1)");
     command->add_option("--size", o->size, "HxW of the noise, where the network leaves it open (default: 224x224)");
     command->add_option("--dtype", o->dtype, "of the weights: f32")->capture_default_str();
-    command->add_option("--what", o->what, "forward or gradcam")->capture_default_str();
+    command->add_option("--what", o->what, "forward, gradcam, or explain: a Grad-CAM and its picture")->capture_default_str();
     command->add_option("--layer", o->layer, "for gradcam: the layer (default: the last with a map)")->capture_default_str();
     command->add_option("--target", o->target, "for gradcam: a class's index or label, top:K or auto")->capture_default_str();
     command->add_option("--repeat", o->repeat, "timed runs; the first run, which plans, is not among them")->capture_default_str();
-    command->add_option("--output", o->output, "write the scores (forward) or the first map (gradcam) to this .npy");
+    command->add_option("--output", o->output, "write the scores (forward) or the first map to this .npy");
     command->add_flag("--json", o->json, "print one JSON document");
     command->footer(
         "Examples:\n"

@@ -6,8 +6,8 @@
 
 #include "cli/cli.h"
 #include "engine/file.h"
+#include "view/colormap.h"
 #include "view/image.h"
-#include "view/overlay.h"
 #include "view/report.h"
 #include "view/terminal.h"
 #include "weights/npy.h"
@@ -74,9 +74,9 @@ std::string image_name(const std::string& path, std::map<std::string, int>& used
 
 Json json_of(const Prediction& p) { return {{"index", p.index}, {"label", p.label}, {"score", p.score}, {"logit", p.logit}}; }
 
-class Explainer {
+class ExplainCommand {
 public:
-    explicit Explainer(const ExplainOptions& o) : o_(o), ready_(prepare(o)), model_(ready_.loaded.model) {
+    explicit ExplainCommand(const ExplainOptions& o) : o_(o), ready_(prepare(o)), model_(ready_.loaded.model) {
         print_notes(ready_.loaded);
         request_ = {chosen_methods(model_, o.methods), chosen_layers(model_, o.layers), o.target, Score::logit, ready_.loaded.labels};
         LIMN_CHECK(o.score == "logit" || o.score == "output", "--score {}: logit and output are known", o.score);
@@ -84,27 +84,28 @@ public:
         for (const std::string& kind : o.save)
             LIMN_CHECK(kind == "png" || kind == "npy" || kind == "json" || kind == "html", "--save {}: png, npy, json and html are known",
                        kind);
-        style_.mode = o.style == "blend" ? OverlayStyle::Mode::blend : OverlayStyle::Mode::article;
         LIMN_CHECK(o.style == "article" || o.style == "blend", "--style {}: article and blend are known", o.style);
-        style_.colormap = colormap_from_name(o.colormap);
-        style_.threshold = o.threshold;
-        style_.alpha = o.alpha;
-        normalize_ = normalize_named(o.normalize);
+        const Paint paint{o.style == "blend" ? Paint::Mode::blend : Paint::Mode::article, o.threshold, o.alpha};
+        request_.drawing = {normalize_named(o.normalize), paint, colour_table(colormap_from_name(o.colormap))};
         if (o.layers == std::vector<std::string>{"auto"})
             std::fprintf(stderr, "limn: looking at layer %s\n", model_.node(request_.layers[0]).name.c_str());
     }
 
     void run() {
         make_folder(o_.out);
+        Explainer explain(*ready_.backend, model_, request_, o_.top);
         const std::size_t batch = ready_.input.height ? 8 : 1;  // photos of their own sizes cannot share a tensor
         ProgressBar bar(o_.images.size() > 1 ? o_.images.size() : 0, "explaining", stderr);
         Json document{{"limn", LIMN_VERSION}, {"model", ready_.loaded.file.string()}, {"images", Json::array()}};
         for (std::size_t first = 0; first < o_.images.size(); first += batch) {
             std::vector<Photo> photos;
-            for (std::size_t i = first; i < std::min(o_.images.size(), first + batch); i++)
+            std::vector<Tensor> pixels;
+            for (std::size_t i = first; i < std::min(o_.images.size(), first + batch); i++) {
                 photos.push_back(load_photo(o_.images[i], ready_));
+                pixels.push_back(bytes_of(photos.back().image));
+            }
             const std::int64_t start = now_ns();
-            const std::vector<Explained> results = explain(*ready_.backend, model_, stack(photos), request_, o_.top);
+            const std::vector<Explained> results = explain(stack(photos), pixels);
             const double ms = milliseconds_since(start) / double(photos.size());
             for (std::size_t i = 0; i < photos.size(); i++) document["images"].push_back(report(photos[i], results[i], ms));
             bar.update(first + photos.size());
@@ -131,7 +132,7 @@ private:
         for (const Map& map : result.maps) {
             std::string base = fmt::format("{}.{}.{}", name, map.method, file_part(model_.node(map.layer).name));
             if (o_.target != "auto") base += "." + file_part(map.target.label);
-            json["maps"].push_back(draw(map, image, base, pictures));
+            json["maps"].push_back(write(map, base, pictures));
         }
         if (wants(o_, "html")) {
             const fs::path path = fs::path(o_.out) / (name + ".html");
@@ -148,8 +149,7 @@ private:
         return json;
     }
 
-    Json draw(const Map& map, const Image& image, const std::string& base, std::vector<ReportPicture>& pictures) {
-        const Tensor heat = resize_map(normalized(map.raw, normalize_), image.height, image.width);
+    Json write(const Map& map, const std::string& base, std::vector<ReportPicture>& pictures) {
         const MapStatistics& s = map.stats;
         Json json{{"method", map.method}, {"variant", map.variant}, {"layer", model_.node(map.layer).name}};
         json["target"] = {{"index", map.target.index}, {"label", map.target.label}, {"sign", map.target.sign}};
@@ -159,13 +159,13 @@ private:
         json["conventions"] = {{"normalize", o_.normalize}, {"upsampling", "half-pixel bilinear"}, {"style", o_.style},
                                {"colormap", o_.colormap},   {"threshold", o_.threshold},           {"alpha", o_.alpha}};
         json["boxes"] = Json::array();
-        for (const Box& box : bounding_boxes(heat, o_.threshold))
+        for (const Box& box : bounding_boxes(map.drawn->heat, o_.threshold))
             json["boxes"].push_back(
                 {{"left", box.left}, {"top", box.top}, {"right", box.right}, {"bottom", box.bottom}, {"peak", box.peak}});
         json["diagnostics"] = map.diagnostics;
         json["files"] = Json::array();
 
-        const Image picture = overlay(image, heat, style_);
+        const Image picture = image_of(map.drawn->picture);
         const auto keep = [&](const char* extension, auto write) {
             const fs::path path = fs::path(o_.out) / (base + extension);
             write(path);
@@ -192,8 +192,6 @@ private:
     Ready ready_;
     const Model& model_;
     Request request_;
-    OverlayStyle style_;
-    Normalize normalize_ = Normalize::max;
     std::map<std::string, int> used_names_;
 };
 
@@ -224,7 +222,7 @@ void add_explain(CLI::App& app) {
         "  limn explain cat.jpg --model vgg16\n"
         "  limn explain cat.jpg --model vgg16 --layer all --target tabby --save png,npy\n"
         "  limn explain photos/*.jpg --model mobilenet.h5 --method cam,grad-cam --json > maps.json");
-    command->callback([o] { Explainer(*o).run(); });
+    command->callback([o] { ExplainCommand(*o).run(); });
 }
 
 }  // namespace limn::cli

@@ -81,6 +81,7 @@ Ready prepare(const Options& o) {
     Ready ready;
     ready.backend = &o.backend();
     ready.loaded = load_model(o.source);
+    ready.loaded.model.move_to(ready.backend->device());
     const Model& model = ready.loaded.model;
     if (!o.labels.empty()) ready.loaded.labels = read_labels(o.labels);
     const auto asked = [](const std::string& option, const std::string& stored) {

@@ -24,11 +24,11 @@ void predict(const PredictOptions& o) {
                   {"images", Json::array()}};
     const std::size_t batch = ready.input.height ? 8 : 1;
     ProgressBar bar(o.images.size() > 8 ? o.images.size() : 0, "predicting", stderr);
+    Explainer explain(*ready.backend, ready.loaded.model, {{}, {}, "auto", Score::logit, ready.loaded.labels}, o.top);  // scores only
     for (std::size_t first = 0; first < o.images.size(); first += batch) {
         std::vector<Photo> photos;
         for (std::size_t i = first; i < std::min(o.images.size(), first + batch); i++) photos.push_back(load_photo(o.images[i], ready));
-        const Request only_scores{{}, {}, "auto", Score::logit, ready.loaded.labels};
-        const std::vector<Explained> results = explain(*ready.backend, ready.loaded.model, stack(photos), only_scores, o.top);
+        const std::vector<Explained> results = explain(stack(photos));
         for (std::size_t i = 0; i < photos.size(); i++) {
             Json scores = Json::array();
             if (!o.json) fmt::print("{}\n", photos[i].path);

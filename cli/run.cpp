@@ -32,8 +32,9 @@ std::pair<std::size_t, Index> parse_target(const std::string& text) {
 void run_arrays(const RunOptions& o) {
     set_thread_count(o.threads);
     const Backend& backend = o.backend();
-    const LoadedModel loaded = load_model(o.source);
-    const Model& model = loaded.model;
+    LoadedModel loaded = load_model(o.source);
+    Model& model = loaded.model;
+    model.move_to(backend.device());
     for (const std::string& note : loaded.notes) std::fprintf(stderr, "limn: note: %s\n", note.c_str());
     std::vector<Tensor> inputs;
     for (const std::string& file : o.inputs) inputs.push_back(read_npy(file));
@@ -68,10 +69,10 @@ void run_arrays(const RunOptions& o) {
         save("target", target.value);
         std::vector<Var> wanted;
         for (int node : watch) wanted.push_back(value(node));
-        const std::vector<Tensor> gradients = tape.gradients(target, Tensor::full(target.shape(), 1), wanted);
+        const std::vector<Tensor> gradients = tape.gradients(target, Tensor::full(target.shape(), 1, target.value.dtype()), wanted);
         for (std::size_t i = 0; i < layers.size(); i++) {
             save(o.layers[i] + ".gradient", gradients[i]);
-            if (gradients[i].shape().rank() == 4) save(o.layers[i] + ".gradcam", grad_cam(value(layers[i]).value, gradients[i]));
+            if (gradients[i].shape().rank() == 4) save(o.layers[i] + ".gradcam", grad_cam(backend, value(layers[i]).value, gradients[i]));
         }
         for (std::size_t i = 0; i < model.inputs.size(); i++) save(fmt::format("input{}.gradient", i), gradients[layers.size() + i]);
     }

@@ -175,6 +175,7 @@ void train(TrainOptions o) {
     LoadedModel teacher;
     if (!o.teacher.empty()) {
         teacher = load_model({o.teacher, "", ""});
+        teacher.model.move_to(backend.device());
         LIMN_CHECK(teacher.labels.empty() || teacher.labels.size() != data.labels.size() || teacher.labels == data.labels,
                    "--teacher {}: its classes are {}, the folder's {}", o.teacher, fmt::join(teacher.labels, ", "),
                    fmt::join(data.labels, ", "));

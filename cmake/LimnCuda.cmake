@@ -64,12 +64,28 @@ endif()
 
 # A library of its own, opened only when it is asked for (engine/cuda/cuda.h). What it needs of limn it finds in the program.
 if(LIMN_WITH_CUDA)
-    file(GLOB LIMN_CUDA_SOURCES CONFIGURE_DEPENDS engine/cuda/library/*.cpp)
-    add_library(limn_cuda MODULE ${LIMN_CUDA_SOURCES})
+    # Machine code for one GPU of each kind (code for 8.0 runs on 8.6 and 8.9), and for later ones what the driver compiles itself.
+    if(NOT CMAKE_CUDA_ARCHITECTURES)
+        set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 90-real 100-real 120)
+    endif()
+    enable_language(CUDA)
+    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)   # CMake 3.25 does not know yet that nvcc knows C++20
+        set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+    endif()
+    string(REGEX REPLACE "-[a-z]+" "" limn_architectures "${CMAKE_CUDA_ARCHITECTURES}")
+    list(SORT limn_architectures COMPARE NATURAL)
+    list(JOIN limn_architectures "," LIMN_CUDA_ARCHITECTURES)
+    string(REGEX REPLACE "^([0-9]+)\\.([0-9]+).*" "\\1 * 1000 + \\2 * 10" version "${CMAKE_CUDA_COMPILER_VERSION}")   # 13.0 is 13000
+    math(EXPR LIMN_CUDA_VERSION "${version}")
+
+    file(GLOB LIMN_CUDA_SOURCES CONFIGURE_DEPENDS engine/cuda/library/*.cpp engine/cuda/library/*.cu)
+    add_library(limn_cuda MODULE ${LIMN_CUDA_SOURCES} engine/cuda/pool.cpp engine/cuda/device_backend.cpp engine/cuda/conv_graph.cpp)
     target_include_directories(limn_cuda PRIVATE ${PROJECT_SOURCE_DIR})
     target_include_directories(limn_cuda SYSTEM PRIVATE ${CUDNN_FRONTEND_INCLUDE} ${CUDNN_INCLUDE})
     target_compile_definitions(limn_cuda PRIVATE CUDNN_FRONTEND_SKIP_JSON_LIB)   # a third of the time to compile
-    target_link_libraries(limn_cuda PRIVATE limn_options fmt::fmt ${CUDNN_LIBRARY} CUDA::cudart CUDA::nvrtc)
-    set_target_properties(limn_cuda PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}
+    # No fused multiply-adds in our own kernels: they give the bits that they give on the host, where the tests check them.
+    target_compile_options(limn_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--fmad=false;--threads=0>)
+    target_link_libraries(limn_cuda PRIVATE limn_options fmt::fmt ${CUDNN_LIBRARY} CUDA::cudart CUDA::cublas CUDA::nvrtc)
+    set_target_properties(limn_cuda PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR} POSITION_INDEPENDENT_CODE ON
         INSTALL_RPATH_USE_LINK_PATH ON)
 endif()

@@ -4,6 +4,7 @@
 // numbers in, that many out": layers/ gives the verbs a meaning, autograd/ chains them backward.
 //   reference/  each verb as the loop of its definition, float and double. It *defines* what the verb means.
 //   cpu/        the same verbs, fast (float only), tested against reference.
+//   cuda/       the same verbs on a GPU (float only).
 // A verb writes a tensor the caller has allocated, so its shape says what is wanted. All tensors of one call have one
 // number type. Letters: n h w c (input), p q k (output), r s (taps of a window).
 //
@@ -12,6 +13,7 @@
 // what the forward pass saved read it T times over.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -20,16 +22,9 @@
 
 #include "engine/tensor.h"
 #include "engine/unary.h"
+#include "engine/verbs.h"
 
 namespace limn {
-
-// A window that slides over a plane: x (h,w) -> y (p,q). Tap (r,s) of output (p,q) reads
-// x[p*stride_h + r*dilation_h - pad_top, q*stride_w + s*dilation_w - pad_left]; outside the plane it reads nothing (0).
-struct Window {
-    Index r = 1, s = 1;
-    Index stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
-    Index pad_top = 0, pad_left = 0;
-};
 
 // x: (N,h,w,c)  kernel: (r,s,c/groups,k)  y: (N,p,q,k).  Output channel k belongs to group k / (K/groups).
 struct ConvShape {
@@ -44,13 +39,6 @@ struct ConvWeights {
     // The kernel as an algorithm wants it, by algorithm: computed once, shared by the plans of all image sizes.
     mutable std::map<std::string, Tensor> packed;
 };
-
-enum class Direction { forward, grad_input };
-// Done to the result before it is stored. The pool: 2x2, stride 2, of what relu leaves; y is then (N,p/2,q/2,k).
-enum class Fused { none, relu, relu6, relu_max_pool };
-template <class T> T fused_value(Fused fused, T v) {  // without the pool
-    return fused == Fused::none ? v : v < 0 ? T(0) : fused == Fused::relu6 && v > 6 ? T(6) : v;
-}
 
 // A convolution with everything decided and prepared. run() may be called with any number of images.
 // forward: y = fused(conv(x) + bias). grad_input: x is dy (N,p,q,k), y is dx (N,h,w,c), and the bias has c elements:
@@ -69,12 +57,15 @@ public:
     };
     virtual Cost cost() const { return {}; }
     virtual bool pools() const { return false; }  // does run() do relu_max_pool's pool? If not, it does its relu.
-    std::vector<Refusal> refusals;  // better candidates that said no, and why
+    mutable std::vector<Refusal> refusals;        // better candidates that said no, and why; on a GPU, of its newest run
 };
 
-enum class Binary { add, subtract, multiply, divide, maximum, minimum, equal, greater_equal };
-enum class Reduction { sum, mean, maximum };
-enum class Interpolation { nearest, bilinear };  // bilinear: half-pixel centres, edges clamped
+// Work that was recorded: run() does it again, with the numbers that lie in its tensors then.
+class Recording {
+public:
+    virtual ~Recording() = default;
+    virtual void run() = 0;
+};
 
 class Backend {
 public:
@@ -83,6 +74,15 @@ public:
 
     // Would it rather run fused layers (layers/fusion.h)? The definitions are run one by one.
     virtual bool prefers_fused() const { return false; }
+
+    // Where its tensors should lie; null: in the host's memory. Verbs take tensors of other places, too, but copy them back and forth.
+    virtual Device* device() const { return nullptr; }
+    // Records the verbs that `work` calls instead of doing them, if the backend can (else null). They must have been done once
+    // before, on tensors of the same places and shapes, and `work` must not look at what they compute.
+    virtual std::unique_ptr<Recording> record(const std::function<void()>& work) const {
+        (void)work;
+        return nullptr;
+    }
 
     // ---- convolution
     virtual std::unique_ptr<ConvPlan> plan_conv2d(const ConvShape&, const ConvWeights&, Direction, Fused) const = 0;
@@ -128,6 +128,18 @@ public:
     virtual void softmax(const Tensor& x, Tensor& y) const = 0;            // over the last axis
     virtual void softmax_grad(const Tensor& y, const Tensor& dy, Tensor& dx) const = 0;
 
+    // ---- for maps
+    // y[m,h,w] = sum over c of x[m mod N,h,w,c] * weights[m,h,w,c]; weights: (M,h,w,c), or (M,1,1,c) for all pixels; y: (M,h,w)
+    virtual void channel_dot(const Tensor& x, const Tensor& weights, Tensor& y) const = 0;
+    // The T largest of each row of x (N,K), one after another: y (T*N,K) is 1 at the t-th largest of row n in row t*N+n, else 0.
+    // The first of equals counts as larger, NaN as -infinity.
+    virtual void one_hot_largest(const Tensor& x, Tensor& y) const = 0;
+    // values (h,w), 0 to 1, in the colours of a table (256,3), laid over a photo (h,w,3): picture (h,w,3); bytes but for the values
+    virtual void paint(const Paint&, const Tensor& values, const Tensor& table, const Tensor& photo, Tensor& picture) const = 0;
+
+    // ---- training: one step for all weights of a tensor (float). m and v, empty where the rule has none, are changed in place.
+    virtual void update(const Update&, const Tensor& gradient, const Tensor& weights, Tensor& m, Tensor& v, Tensor& updated) const = 0;
+
     // ---- moving numbers
     // y[to + i] = x[from + i] for all i in the box; the rest of y stays. Padding, cropping, joining and their gradients.
     virtual void copy_box(const Tensor& x, const Shape& from, const Shape& box, Tensor& y, const Shape& to) const = 0;
@@ -138,6 +150,6 @@ public:
 
 const Backend& reference_backend();
 const Backend& cpu_backend();                         // float only; the best instruction set of this processor
-const Backend& backend_named(std::string_view name);  // auto | cpu | cpu-exact | reference (cuda: one clear line)
+const Backend& backend_named(std::string_view name);  // auto (a GPU if there is one) | cpu | cpu-exact | cuda | reference
 
 }  // namespace limn

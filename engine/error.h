@@ -16,6 +16,11 @@ struct Error : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// There is too little memory, here or on a GPU; something smaller, or another device, may do.
+struct OutOfMemory : Error {
+    using Error::Error;
+};
+
 template <class... Args> [[noreturn]] void fail(fmt::format_string<Args...> text, Args&&... args) {
     throw Error(fmt::format(text, std::forward<Args>(args)...));
 }

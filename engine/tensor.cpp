@@ -48,20 +48,40 @@ std::string Shape::str() const {
     return text += ')';
 }
 
-static std::size_t element_size(DType dtype) { return dtype == DType::f64 ? 8 : 4; }
+static std::size_t element_size(DType dtype) { return dtype == DType::f64 ? 8 : dtype == DType::u8 ? 1 : 4; }
 
-Tensor::Tensor(Shape shape, DType dtype) : shape_(shape), dtype_(dtype) {
+Tensor::Tensor(Shape shape, DType dtype, Device* device) : shape_(shape), dtype_(dtype), device_(device) {
     const Index n = shape.size();
     LIMN_CHECK(n >= 0 && n <= std::numeric_limits<Index>::max() / 16, "a tensor of shape {} cannot exist", shape.str());
-    const std::size_t bytes = static_cast<std::size_t>(n) * element_size(dtype);
-    data_ = allocate(bytes);
-    LIMN_CHECK(data_, "out of memory: {} MB for a tensor of shape {}", bytes >> 20, shape.str());
+    data_ = device ? device->allocate(bytes()) : allocate(bytes());
+    LIMN_CHECK(data_, "out of memory: {} MB for a tensor of shape {}", bytes() >> 20, shape.str());
 }
 
-Tensor Tensor::zeros(Shape shape, DType dtype) {
-    Tensor t(shape, dtype);
-    std::memset(t.data_.get(), 0, static_cast<std::size_t>(t.size()) * element_size(dtype));
+std::size_t Tensor::bytes() const { return static_cast<std::size_t>(size()) * element_size(dtype_); }
+
+Tensor Tensor::zeros(Shape shape, DType dtype, Device* device) {
+    Tensor t(shape, dtype, device);
+    device ? device->zero(t.address(), t.bytes()) : void(std::memset(t.address(), 0, t.bytes()));
     return t;
+}
+
+Tensor Tensor::on(Device* device) const {
+    if (device == device_ || empty()) return *this;
+    Tensor t(shape_, dtype_, device);
+    t.assign(*this);
+    return t;
+}
+
+void Tensor::assign(const Tensor& from) {
+    LIMN_CHECK(!from.empty() && from.size() == size() && from.dtype_ == dtype_, "the numbers of {} do not fit into {}", from.shape().str(),
+               shape_.str());
+    LIMN_CHECK(!device_ || !from.device_ || device_ == from.device_, "tensors of two devices meet");
+    if (device_)
+        from.device_ ? device_->copy(address(), from.address(), bytes()) : device_->from_host(address(), from.address(), bytes());
+    else if (from.device_)
+        from.device_->to_host(address(), from.address(), bytes());
+    else
+        std::memcpy(address(), from.address(), bytes());
 }
 
 Tensor Tensor::full(Shape shape, double value, DType dtype) {
@@ -89,6 +109,7 @@ Tensor Tensor::view(Shape shape, const float* data, std::shared_ptr<const void> 
 
 double Tensor::at_flat(Index i) const {
     if (dtype_ == DType::i32) return data<std::int32_t>()[i];
+    if (dtype_ == DType::u8) return data<std::uint8_t>()[i];
     return with_type(dtype_, [&](auto zero) { return static_cast<double>(data<decltype(zero)>()[i]); });
 }
 
@@ -105,13 +126,14 @@ double Tensor::at(std::initializer_list<Index> index) const {
 
 Tensor Tensor::clone() const {
     if (empty()) return {};
-    Tensor t(shape_, dtype_);
-    std::memcpy(t.data_.get(), data_.get(), static_cast<std::size_t>(size()) * element_size(dtype_));
+    Tensor t = like();
+    t.assign(*this);
     return t;
 }
 
 Tensor Tensor::to(DType dtype) const {
     if (dtype == dtype_ || empty()) return *this;
+    if (device_) return host().to(dtype).on(device_);
     Tensor t(shape_, dtype);
     with_type(dtype_, [&](auto from) {
         with_type(dtype, [&](auto to) {
@@ -136,6 +158,15 @@ Tensor Tensor::rows(Index first, Index count) const {
     const Index row = shape_[0] ? size() / shape_[0] : 0;
     t.shape_[0] = count;
     t.data_ = std::shared_ptr<void>(data_, static_cast<char*>(data_.get()) + static_cast<std::size_t>(first * row) * element_size(dtype_));
+    return t;
+}
+
+Tensor Tensor::part(Index byte, Shape shape, DType dtype) const {
+    Tensor t = *this;
+    t.shape_ = shape, t.dtype_ = dtype;
+    LIMN_CHECK(byte >= 0 && byte % Index(element_size(dtype)) == 0 && std::size_t(byte) + t.bytes() <= bytes(),
+               "there is no {} from byte {} on in a tensor of {} bytes", shape.str(), byte, bytes());
+    t.data_ = std::shared_ptr<void>(data_, static_cast<char*>(data_.get()) + byte);
     return t;
 }
 

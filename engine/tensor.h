@@ -3,6 +3,7 @@
 // A Tensor is a cheap handle: copying it shares the numbers, `clone()` copies them. It may view memory that
 // somebody else owns (weights inside a mapped file). There are no strides: element (n,h,w,c) always lies at
 // ((n*H + h)*W + w)*C + c, so every kernel may walk memory in order.
+// Its numbers lie in the host's memory or in a device's (engine/device.h); only the host's can be looked at.
 // It never computes: see engine/backend.h for the verbs, which is the file to read next.
 #pragma once
 
@@ -15,11 +16,11 @@
 #include <type_traits>
 #include <vector>
 
+#include "engine/device.h"
 #include "engine/error.h"
+#include "engine/verbs.h"
 
 namespace limn {
-
-using Index = std::int64_t;
 
 // Sizes of up to six axes, outermost first. A scalar has rank 0 and size 1.
 class Shape {
@@ -48,15 +49,19 @@ private:
 };
 
 // float is what limn computes with; double exists for the reference backend, so that gradients can be checked by
-// finite differences; whole numbers are places (which value of a window was the largest).
-enum class DType { f32, f64, i32 };
-template <class T> constexpr DType dtype_of = std::is_same_v<T, float> ? DType::f32 : std::is_same_v<T, double> ? DType::f64 : DType::i32;
+// finite differences; whole numbers are places (which value of a window was the largest); bytes are pictures.
+enum class DType { f32, f64, i32, u8 };
+template <class T> constexpr DType dtype_of = std::is_same_v<T, float>    ? DType::f32
+                                              : std::is_same_v<T, double> ? DType::f64
+                                              : sizeof(T) == 1            ? DType::u8
+                                                                          : DType::i32;
 
 class Tensor {
 public:
-    Tensor() = default;                                      // empty: no numbers, shape ()
-    explicit Tensor(Shape shape, DType dtype = DType::f32);  // uninitialised, 64-byte aligned
-    static Tensor zeros(Shape shape, DType dtype = DType::f32);
+    Tensor() = default;  // empty: no numbers, shape ()
+    // Uninitialised, 64-byte aligned; in the host's memory unless a device is named.
+    explicit Tensor(Shape shape, DType dtype = DType::f32, Device* device = nullptr);
+    static Tensor zeros(Shape shape, DType dtype = DType::f32, Device* device = nullptr);
     static Tensor full(Shape shape, double value, DType dtype = DType::f32);
     static Tensor from(Shape shape, std::span<const float> values);
     // Looks at memory of `owner` (kept alive as long as the tensor). The numbers must not be written.
@@ -66,6 +71,13 @@ public:
     const Shape& shape() const { return shape_; }
     DType dtype() const { return dtype_; }
     Index size() const { return shape_.size(); }
+    std::size_t bytes() const;
+
+    // Where the numbers lie: null for the host's memory.
+    Device* device() const { return device_; }
+    Tensor on(Device* device) const;  // itself if it is there, else a copy
+    Tensor host() const { return on(nullptr); }
+    void assign(const Tensor& from);  // takes over the numbers of another tensor of this size and type, wherever either lies
 
     template <class T = float> const T* data() const {
         check_type<T>();
@@ -80,18 +92,25 @@ public:
     double at(std::initializer_list<Index> index) const;  // one element; for tests and messages
     double at_flat(Index i) const;
 
+    Tensor like(Shape shape) const { return Tensor(shape, dtype_, device_); }  // uninitialised, of the same number type, in the same memory
+    Tensor like() const { return like(shape_); }
+    Tensor zeros_like(Shape shape) const { return zeros(shape, dtype_, device_); }
     Tensor clone() const;
-    Tensor to(DType dtype) const;                   // itself if it already is
-    Tensor reshaped(Shape shape) const;             // the same numbers, another shape of the same size
-    Tensor rows(Index first, Index count) const;    // part of the first axis; shares the numbers
-    const void* id() const { return data_.get(); }  // equal for tensors that start at the same number
+    Tensor to(DType dtype) const;                             // itself if it already is
+    Tensor reshaped(Shape shape) const;                       // the same numbers, another shape of the same size
+    Tensor rows(Index first, Index count) const;              // part of the first axis; shares the numbers
+    Tensor part(Index byte, Shape shape, DType dtype) const;  // what lies from this byte on, as another tensor; shares the numbers
+    const void* id() const { return data_.get(); }            // equal for tensors that start at the same number
+    void* address() const { return data_.get(); }             // for backends: of the first number, in whichever memory
 
 private:
     template <class T> void check_type() const {
         LIMN_CHECK(empty() || dtype_ == dtype_of<T>, "a tensor of another number type was expected");
+        LIMN_CHECK(!device_, "the numbers of a tensor {} lie on {}: host() brings them here", shape_.str(), device_->name());
     }
     Shape shape_;
     DType dtype_ = DType::f32;
+    Device* device_ = nullptr;
     std::shared_ptr<void> data_;
 };
 

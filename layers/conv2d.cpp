@@ -22,12 +22,12 @@ static void give_weight_gradients(Walk& walk, const ConvShape& shape, const Tens
     if (!walk.wants(1) && !walk.wants(2)) return;
     LIMN_CHECK(walk.targets() == 1, "the gradient of a weight is taken for one target at a time");
     if (walk.wants(1)) {  // dkernel[r,s,c,k] = sum_{n,p,q} x[n,h,w,c] dy[n,p,q,k]
-        Tensor dkernel = walk.gradient_for(1, dy.dtype());
+        Tensor dkernel = walk.gradient_for(1, dy);
         walk.backend.conv2d_grad_kernel(shape, x, dy, dkernel);
         walk.give(1, dkernel);
     }
     if (walk.wants(2)) {  // dbias[k] = sum_{n,p,q} dy[n,p,q,k]
-        Tensor dbias({1, 1, 1, bias_dy.shape()[3]}, bias_dy.dtype());
+        Tensor dbias = bias_dy.like({1, 1, 1, bias_dy.shape()[3]});
         walk.backend.reduce(Reduction::sum, bias_dy, dbias);
         walk.give(2, dbias.reshaped({dbias.size()}));
     }
@@ -36,7 +36,7 @@ static void give_weight_gradients(Walk& walk, const ConvShape& shape, const Tens
 // dz = dy where the fused ReLU let y through
 static Tensor through_fused(Fused fused, const Tensor& y, const Tensor& dy, const Walk& walk) {
     if (fused == Fused::none) return dy;
-    Tensor dz(dy.shape(), dy.dtype());
+    Tensor dz = dy.like();
     walk.backend.unary_grad({.kind = Unary::relu}, walk.relu_rule, y, y, dy, dz);
     return dz;
 }
@@ -48,11 +48,11 @@ Var Convolution::forward(Tape& tape, const WindowConfig& window, Index groups, F
     const ConvShape shape{window.on(h, w), h, w, x.shape()[3], window.rows(h), window.columns(w), kernel.shape()[3], groups};
     const ConvPlan& todo = plan(tape.backend(), shape, Direction::forward, fused, kernel, bias);
     const bool pooled = fused == Fused::relu_max_pool;
-    Tensor y(Shape{x.shape()[0], pooled ? shape.p / 2 : shape.p, pooled ? shape.q / 2 : shape.q, shape.k}, x.value.dtype());
+    Tensor y = x.value.like(Shape{x.shape()[0], pooled ? shape.p / 2 : shape.p, pooled ? shape.q / 2 : shape.q, shape.k});
     if (!pooled || todo.pools()) {
         todo.run(x.value, y);
     } else {
-        Tensor all({x.shape()[0], shape.p, shape.q, shape.k}, x.value.dtype());
+        Tensor all = x.value.like({x.shape()[0], shape.p, shape.q, shape.k});
         todo.run(x.value, all);
         tape.backend().max_pool({2, 2, 2, 2}, all, y, nullptr);
     }
@@ -64,7 +64,7 @@ Var Convolution::forward(Tape& tape, const WindowConfig& window, Index groups, F
     return tape.record("conv2d", {x, weight, tape.parameter(bias)}, y, [=, this](const Tensor& dy, Walk& walk) {
         const Tensor dz = through_fused(fused, y, dy, walk);
         if (walk.wants(0)) {
-            Tensor dx = walk.gradient_for(0, dy.dtype());
+            Tensor dx = walk.gradient_for(0, dy);
             plan(walk.backend, shape, Direction::grad_input, Fused::none, kernel, {}).run(dz, dx);
             walk.give(0, dx);
         }
@@ -76,7 +76,7 @@ Var Convolution::transposed(Tape& tape, const Window& window, Index h, Index w, 
                             const Tensor& bias) const {
     // A transposed convolution is the gradient of a convolution with respect to its input: y[n,h,w,c] = b[c] + sum_{r,s,k} x[n,p,q,k] * kernel[r,s,c,k]
     const ConvShape shape{window, h, w, kernel.shape()[2], x.shape()[1], x.shape()[2], kernel.shape()[3]};
-    Tensor y({x.shape()[0], h, w, shape.c}, x.value.dtype());
+    Tensor y = x.value.like({x.shape()[0], h, w, shape.c});
     plan(tape.backend(), shape, Direction::grad_input, fused, kernel, bias).run(x.value, y);
 
     // backward: the convolution itself
@@ -85,7 +85,7 @@ Var Convolution::transposed(Tape& tape, const Window& window, Index h, Index w, 
     return tape.record("conv2d_transpose", {x, weight, tape.parameter(bias)}, y, [=, this](const Tensor& dy, Walk& walk) {
         const Tensor dz = through_fused(fused, y, dy, walk);
         if (walk.wants(0)) {
-            Tensor dx = walk.gradient_for(0, dy.dtype());
+            Tensor dx = walk.gradient_for(0, dy);
             plan(walk.backend, shape, Direction::forward, Fused::none, kernel, {}).run(dz, dx);
             walk.give(0, dx);
         }
@@ -155,17 +155,19 @@ public:
 private:
     // ((conv(x) + bias) - mean) * scale + shift  =  conv with kernel * scale, and (bias - mean) * scale + shift as bias
     void fold(const Fusible& affine) {
-        const Tensor kernel = weights[0].value, bias = weight("bias");
-        Tensor scaled(kernel.shape(), kernel.dtype()), moved({filters_}, kernel.dtype());
+        const Tensor kernel = weights[0].value.host(), bias = weight("bias").host(), scale = affine.scale.host(), mean = affine.mean.host(),
+                     shift = affine.shift.host();
+        Tensor scaled = kernel.like(), moved = kernel.like({filters_});
         with_type(kernel.dtype(), [&](auto zero) {
             using T = decltype(zero);
-            for (Index i = 0; i < kernel.size(); i++) scaled.data<T>()[i] = T(kernel.data<T>()[i] * affine.scale.data<T>()[i % filters_]);
+            for (Index i = 0; i < kernel.size(); i++) scaled.data<T>()[i] = T(kernel.data<T>()[i] * scale.data<T>()[i % filters_]);
             for (Index k = 0; k < filters_; k++) {
-                const double b = (bias.empty() ? 0 : bias.at_flat(k)) - (affine.mean.empty() ? 0 : affine.mean.at_flat(k));
-                moved.data<T>()[k] = T(b * affine.scale.at_flat(k) + (affine.shift.empty() ? 0 : affine.shift.at_flat(k)));
+                const double b = (bias.empty() ? 0 : bias.at_flat(k)) - (mean.empty() ? 0 : mean.at_flat(k));
+                moved.data<T>()[k] = T(b * scale.at_flat(k) + (shift.empty() ? 0 : shift.at_flat(k)));
             }
         });
-        weights = {{weights[0].name, weights[0].shape, scaled}, {"bias", {filters_}, moved}};
+        Device* device = weights[0].value.device();
+        weights = {{weights[0].name, weights[0].shape, scaled.on(device)}, {"bias", {filters_}, moved.on(device)}};
         convolution_ = std::make_shared<Convolution>();
     }
 

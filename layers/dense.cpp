@@ -25,7 +25,7 @@ public:
         const Index c = kernel.shape()[0], k = units_;
         const Var& x = in[0];
         const Tensor rows = x.value.reshaped({x.value.size() / c, c});
-        Tensor y({rows.shape()[0], k}, rows.dtype());
+        Tensor y = rows.like({rows.shape()[0], k});
         tape.backend().dense(rows, kernel, bias, fused(), y);
         y = y.reshaped(x.shape().with(-1, k));
 
@@ -34,12 +34,12 @@ public:
                            [=, fused = fused()](const Tensor& dy, Walk& walk) {
                                Tensor dz = dy;
                                if (fused == Fused::relu) {
-                                   dz = Tensor(dy.shape(), dy.dtype());
+                                   dz = dy.like();
                                    walk.backend.unary_grad({.kind = Unary::relu}, walk.relu_rule, y, y, dy, dz);
                                }
                                dz = dz.reshaped({dz.size() / k, k});
                                if (walk.wants(0)) {
-                                   Tensor dx = walk.gradient_for(0, dy.dtype());
+                                   Tensor dx = walk.gradient_for(0, dy);
                                    Tensor dx_rows = dx.reshaped({dx.size() / c, c});
                                    walk.backend.dense_grad_input(dz, kernel, dx_rows);
                                    walk.give(0, dx);
@@ -47,12 +47,12 @@ public:
                                if (walk.wants(1) || walk.wants(2))
                                    LIMN_CHECK(walk.targets() == 1, "the gradient of a weight is taken for one target at a time");
                                if (walk.wants(1)) {
-                                   Tensor dkernel = walk.gradient_for(1, dy.dtype());
+                                   Tensor dkernel = walk.gradient_for(1, dy);
                                    walk.backend.dense_grad_kernel(rows, dz, dkernel);
                                    walk.give(1, dkernel);
                                }
                                if (walk.wants(2)) {
-                                   Tensor dbias({1, k}, dy.dtype());
+                                   Tensor dbias = dy.like({1, k});
                                    walk.backend.reduce(Reduction::sum, dz, dbias);
                                    walk.give(2, dbias.reshaped({k}));
                                }

@@ -26,7 +26,7 @@ public:
             using T = decltype(zero);
             for (T& m : mask.values<T>()) m = random.uniform() < rate_ ? T(0) : T(1 / (1 - rate_));
         });
-        return multiply(tape, in[0], mask);
+        return multiply(tape, in[0], mask.on(in[0].value.device()));
     }
 
 private:

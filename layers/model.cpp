@@ -77,6 +77,11 @@ void Model::convert(DType dtype) {
         for (Weight& w : layer->weights) w.value = w.value.to(dtype);
 }
 
+void Model::move_to(Device* device) {
+    for (Layer* layer : weighted_layers())
+        for (Weight& w : layer->weights) w.value = w.value.on(device);
+}
+
 static std::vector<bool> needed_by(const std::vector<Node>& nodes, const std::vector<int>& outputs) {
     std::vector<bool> needed(nodes.size());
     for (int i : outputs) needed[std::size_t(i)] = true;
@@ -229,8 +234,9 @@ std::vector<Var> Model::run(Tape& tape, const std::vector<Tensor>& images, std::
     std::vector<int> readers = todo.readers;
     std::vector<Var> values(nodes_.size());
     for (std::size_t i = 0; i < images.size(); i++) {
-        values[std::size_t(inputs[i])] = images[i];
-        if (watched(inputs[i])) values[std::size_t(inputs[i])] = tape.watch(images[i]);
+        Var& value = values[std::size_t(inputs[i])];
+        value = images[i].on(tape.backend().device());
+        if (watched(inputs[i])) value = tape.watch(value);
     }
     std::vector<Var> in;
     for (const Step& step : todo.steps) {

@@ -38,7 +38,8 @@ public:
     // The layers that have weights, each once.
     std::vector<Layer*> weighted_layers() const;
     Index parameters() const;
-    void convert(DType dtype);  // all weights, e.g. to double for gradient checks
+    void convert(DType dtype);     // all weights, e.g. to double for gradient checks
+    void move_to(Device* device);  // all weights: where the backend that will run it wants them (Backend::device)
 
     // The part that computes node `from` and what it needs; the part that starts where that one ends. Weights are shared.
     Model up_to(int node) const;

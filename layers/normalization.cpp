@@ -3,6 +3,7 @@
 #include "autograd/ops.h"
 #include "autograd/training.h"
 #include "layers/core.h"
+#include "layers/derived.h"
 
 namespace limn {
 
@@ -10,10 +11,10 @@ namespace {
 
 // y[...,c] = (x[...,c] - mean[c]) * scale[c] + shift[c];  dx = dy * scale
 Var affine(Tape& tape, const Var& x, const Tensor& mean, const Tensor& scale, const Tensor& shift) {
-    Tensor y(x.shape(), x.value.dtype());
+    Tensor y = x.value.like();
     tape.backend().affine(x.value, mean, scale, shift, y);
     return tape.record("affine", {x}, y, [scale](const Tensor& dy, Walk& walk) {
-        Tensor dx(dy.shape(), dy.dtype());
+        Tensor dx = dy.like();
         walk.backend.affine(dy, {}, scale, {}, dx);
         walk.give(0, dx);
     });
@@ -41,7 +42,8 @@ public:
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Tensor &mean = weight("moving_mean"), &variance = weight("moving_variance");
         if (tape.training && trainable) return in_training(tape, in[0], mean, variance);
-        return affine(tape, in[0], mean, scale_of(variance), weight("beta"));
+        const Tensor& scale = scale_.of({variance, weight("gamma")}, in[0].value, [&] { return scale_of(variance); });
+        return affine(tape, in[0], mean, scale, weight("beta"));
     }
     Fusible fusible() const override {
         return {.kind = Fusible::Kind::affine,
@@ -51,10 +53,10 @@ public:
     }
 
 private:
-    // gamma / sqrt(variance + epsilon)
-    Tensor scale_of(const Tensor& variance) const {
-        const Tensor& gamma = weight("gamma");
-        Tensor scale(variance.shape(), variance.dtype());
+    // gamma / sqrt(variance + epsilon), on the host
+    Tensor scale_of(const Tensor& any_variance) const {
+        const Tensor gamma = weight("gamma").host(), variance = any_variance.host();
+        Tensor scale = variance.like();
         with_type(variance.dtype(), [&](auto zero) {
             using T = decltype(zero);
             for (Index c = 0; c < variance.size(); c++)
@@ -65,18 +67,17 @@ private:
 
     Var in_training(Tape& tape, const Var& x, const Tensor& moving_mean, const Tensor& moving_variance) const {
         const Tensor &gamma = weight("gamma"), &beta = weight("beta");
-        Backend::Normalised saved{x.value, Tensor(moving_mean.shape(), x.value.dtype()), Tensor(moving_mean.shape(), x.value.dtype()),
-                                  gamma, epsilon_};
+        Backend::Normalised saved{x.value, x.value.like(moving_mean.shape()), x.value.like(moving_mean.shape()), gamma, epsilon_};
         tape.backend().moments(x.value, saved.mean, saved.variance);
         tape.training->moving_averages.push_back({moving_mean, saved.mean, momentum_});
         tape.training->moving_averages.push_back({moving_variance, saved.variance, momentum_});
-        Tensor y(x.shape(), x.value.dtype());
-        tape.backend().affine(x.value, saved.mean, scale_of(saved.variance), beta, y);
+        Tensor y = x.value.like();
+        tape.backend().affine(x.value, saved.mean, scale_of(saved.variance).on(x.value.device()), beta, y);
 
         // dx, dgamma, dbeta: engine/backend.h, batch_norm_grad
         return tape.record("batch_norm", {x, tape.parameter(gamma), tape.parameter(beta)}, y, [saved](const Tensor& dy, Walk& walk) {
             LIMN_CHECK(walk.targets() == 1, "batch statistics are differentiated for one target at a time");
-            Tensor dx(dy.shape(), dy.dtype()), dgamma(saved.mean.shape(), dy.dtype()), dbeta(saved.mean.shape(), dy.dtype());
+            Tensor dx = dy.like(), dgamma = dy.like(saved.mean.shape()), dbeta = dy.like(saved.mean.shape());
             walk.backend.batch_norm_grad(saved, dy, dx, dgamma, dbeta);
             if (walk.wants(0)) walk.give(0, dx);
             if (walk.wants(1)) walk.give(1, dgamma);
@@ -86,6 +87,7 @@ private:
 
     double epsilon_, momentum_;
     bool with_gamma_, with_beta_;
+    Derived scale_;  // in use
 };
 
 // y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, mean and variance of each image (Ba et al. 2016).
@@ -137,18 +139,21 @@ public:
         : Layer(config), scale_(config.numbers("scale", {1})), offset_(config.numbers("offset", {0})) {}
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
-        const Index c = in[0].shape()[-1];
-        return affine(tape, in[0], {}, by_channel(scale_, c, in[0].value.dtype()), by_channel(offset_, c, in[0].value.dtype()));
+        const Tensor& x = in[0].value;
+        const Index c = x.shape()[-1];
+        return affine(tape, in[0], {}, scales_.of({}, x, [&] { return by_channel(scale_, c); }),
+                      offsets_.of({}, x, [&] { return by_channel(offset_, c); }));
     }
 
 private:
-    Tensor by_channel(const std::vector<double>& values, Index c, DType dtype) const {
+    Tensor by_channel(const std::vector<double>& values, Index c) const {
         if (values.size() != 1 && Index(values.size()) != c) reject(fmt::format("{} numbers for {} channels", values.size(), c));
         Tensor t({c}, DType::f64);
         for (Index i = 0; i < c; i++) t.data<double>()[i] = values[values.size() == 1 ? 0 : std::size_t(i)];
-        return t.to(dtype);
+        return t;
     }
     std::vector<double> scale_, offset_;
+    Derived scales_, offsets_;
 };
 
 // y = (x - mean) / max(sqrt(variance), 1e-7), with statistics from the config or adapted to data and saved as weights
@@ -166,18 +171,27 @@ public:
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
-        const Index c = in[0].shape()[-1];
-        Tensor mean({c}, DType::f64), scale({c}, DType::f64);
-        for (Index i = 0; i < c; i++) {
-            const double v = mean_.empty() ? weights[1].value.at_flat(i) : variance_.at(variance_.size() == 1 ? 0 : std::size_t(i));
-            mean.data<double>()[i] = mean_.empty() ? weights[0].value.at_flat(i) : mean_[mean_.size() == 1 ? 0 : std::size_t(i)];
-            scale.data<double>()[i] = 1 / std::max(std::sqrt(v), 1e-7);
-        }
-        return affine(tape, in[0], mean.to(in[0].value.dtype()), scale.to(in[0].value.dtype()), {});
+        const Tensor& x = in[0].value;
+        const Index c = x.shape()[-1];
+        std::vector<Tensor> sources;
+        if (mean_.empty()) sources = {weights[0].value, weights[1].value};
+        const auto numbers = [&](const std::vector<double>& from_config, std::size_t source, auto f) {
+            Tensor out({c}, DType::f64);
+            const Tensor stored = from_config.empty() ? sources[source].host() : Tensor();
+            for (Index i = 0; i < c; i++)
+                out.data<double>()[i] =
+                    f(from_config.empty() ? stored.at_flat(i) : from_config.at(from_config.size() == 1 ? 0 : std::size_t(i)));
+            return out;
+        };
+        const Tensor& mean = means_.of(sources, x, [&] { return numbers(mean_, 0, [](double m) { return m; }); });
+        const Tensor& scale =
+            scales_.of(sources, x, [&] { return numbers(variance_, 1, [](double v) { return 1 / std::max(std::sqrt(v), 1e-7); }); });
+        return affine(tape, in[0], mean, scale, {});
     }
 
 private:
     std::vector<double> mean_, variance_;
+    Derived means_, scales_;
 };
 
 }  // namespace

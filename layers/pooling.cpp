@@ -18,7 +18,7 @@ protected:
     Tensor output_for(const Var& x) const {
         const Shape shape = output_shape({x.shape()});
         if (shape[1] < 1 || shape[2] < 1) reject(fmt::format("an image of {}x{} is smaller than its window", x.shape()[1], x.shape()[2]));
-        return Tensor(shape, x.value.dtype());
+        return x.value.like(shape);
     }
     WindowConfig window_;
 };
@@ -38,7 +38,7 @@ public:
         const auto argmax = x.recorded() ? std::make_shared<Backend::Argmax>() : nullptr;
         tape.backend().max_pool(window_.on(x.shape()[1], x.shape()[2]), x.value, y, argmax.get());
         return tape.record("max_pool", {x}, y, [argmax](const Tensor& dy, Walk& walk) {
-            Tensor dx = walk.gradient_for(0, dy.dtype());
+            Tensor dx = walk.gradient_for(0, dy);
             walk.backend.max_pool_grad(*argmax, dy, dx);
             walk.give(0, dx);
         });
@@ -55,7 +55,7 @@ public:
         Tensor y = output_for(x);
         tape.backend().average_pool(window, x.value, y);
         return tape.record("average_pool", {x}, y, [window](const Tensor& dy, Walk& walk) {
-            Tensor dx = walk.gradient_for(0, dy.dtype());
+            Tensor dx = walk.gradient_for(0, dy);
             walk.backend.average_pool_grad(window, dy, dx);
             walk.give(0, dx);
         });

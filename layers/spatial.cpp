@@ -84,10 +84,10 @@ public:
     }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         // y = x seen through half-pixel centres (engine/reference/pooling.h); backward, the same weights the other way
-        Tensor y(output_shape({in[0].shape()}), in[0].value.dtype());
+        Tensor y = in[0].value.like(output_shape({in[0].shape()}));
         tape.backend().resize(mode_, in[0].value, y);
         return tape.record("resize", {in[0]}, y, [mode = mode_](const Tensor& dy, Walk& walk) {
-            Tensor dx = walk.gradient_for(0, dy.dtype());
+            Tensor dx = walk.gradient_for(0, dy);
             walk.backend.resize_grad(mode, dy, dx);
             walk.give(0, dx);
         });

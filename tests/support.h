@@ -13,7 +13,8 @@
 namespace limn {
 
 // The largest difference, relative to the largest magnitude of the expected array. Infinite for other shapes or NaN.
-inline double relative_error(const Tensor& found, const Tensor& expected) {
+inline double relative_error(const Tensor& anywhere, const Tensor& expected) {
+    const Tensor found = anywhere.host();
     if (!(found.shape() == expected.shape())) return HUGE_VAL;
     double difference = 0, largest = 0;
     for (Index i = 0; i < expected.size(); i++) {
@@ -25,7 +26,8 @@ inline double relative_error(const Tensor& found, const Tensor& expected) {
     return difference == 0 ? 0 : largest > 0 ? difference / largest : HUGE_VAL;
 }
 
-inline bool same_bits(const Tensor& a, const Tensor& b) {
+inline bool same_bits(const Tensor& first, const Tensor& second) {
+    const Tensor a = first.host(), b = second.host();
     return a.shape() == b.shape() && a.dtype() == b.dtype() && std::equal(a.values().begin(), a.values().end(), b.values().begin());
 }
 

@@ -4,7 +4,7 @@
 
 #include "cam/explain.h"
 #include "train/loss.h"
-#include "view/overlay.h"
+#include "view/colormap.h"
 
 namespace limn {
 
@@ -13,14 +13,12 @@ Seen look(const Backend& backend, const Model& model, const PhotoInput& input, c
     Request request{{method_named("grad-cam")}, {default_layer(model)}, "auto", Score::logit, labels};
     const bool has_cam = find_cam_head(model, find_head(model), reason).has_value();
     if (has_cam) request.methods.push_back(method_named("cam"));
-    const Explained explained = explain(backend, model, input(photo), request, 1)[0];
+    request.drawing = {Normalize::max, Paint{}, colour_table(Colormap::jet)};
+    const Explained explained = Explainer(backend, model, request, 1)(input(photo), {bytes_of(photo)})[0];
 
-    const auto picture = [&](const Map& map) {
-        const Tensor heat = resize_map(normalized(map.raw, Normalize::max), photo.height, photo.width);
-        return overlay(photo, heat, {});
-    };
-    Seen seen{explained.predictions[0].label, double(explained.predictions[0].score), {}, picture(explained.maps[0])};
-    if (has_cam) seen.cam = picture(explained.maps[1]);
+    const auto picture = [&](std::size_t map) { return image_of(explained.maps[map].drawn->picture); };
+    Seen seen{explained.predictions[0].label, double(explained.predictions[0].score), {}, picture(0)};
+    if (has_cam) seen.cam = picture(1);
     return seen;
 }
 

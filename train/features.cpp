@@ -40,7 +40,7 @@ Tensor compute_features(const Backend& backend, const Model& model, int node, co
     Batch batch;
     for (Index done = 0; loader.next(batch); done += Index(batch.samples.size())) {
         Tape tape(backend);
-        const Tensor y = base.forward(tape, {batch.images})[std::size_t(base.outputs[0])].value;
+        const Tensor y = base.forward(tape, {batch.images})[std::size_t(base.outputs[0])].value.host();
         if (features.empty()) {
             const Shape shape = y.shape().with(0, Index(samples.size()));
             if (std::uint64_t(shape.size()) * sizeof(float) <= memory) {

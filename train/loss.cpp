@@ -5,36 +5,43 @@
 
 namespace limn {
 
-Var binary_cross_entropy(Tape& tape, const Var& logits, const Tensor& targets) {
-    LIMN_CHECK(logits.shape() == targets.shape(), "scores {} and targets {} differ in shape", logits.shape().str(), targets.shape().str());
-    Tensor loss({1}, logits.value.dtype()), dz(logits.shape(), logits.value.dtype());
-    with_type(loss.dtype(), [&](auto zero) {
-        using T = decltype(zero);
-        const double n = double(targets.size());
-        double sum = 0;
-        for (Index i = 0; i < targets.size(); i++) {
-            const double z = double(logits.value.data<T>()[i]), t = targets.at_flat(i);
-            sum += std::max(z, 0.0) - z * t + std::log1p(std::exp(-std::abs(z)));  // never overflows
-            dz.data<T>()[i] = T((logistic(z) - t) / n);
-        }
-        loss.data<T>()[0] = T(sum / n);
-    });
-    return tape.record("binary_cross_entropy", {logits}, loss, [dz](const Tensor& dy, Walk& walk) {
-        Tensor dx(dz.shape(), dz.dtype());
+// The losses are computed on the host: a few numbers an image. dz: d loss / d logits
+static Var recorded(Tape& tape, const char* name, const Var& logits, const Tensor& loss, const Tensor& dz) {
+    return tape.record(name, {logits}, loss, [dz = dz.on(logits.value.device())](const Tensor& dy, Walk& walk) {
+        Tensor dx = dz.like();
         walk.backend.binary(Binary::multiply, dz, dy, dx);
         walk.give(0, dx);
     });
 }
 
+Var binary_cross_entropy(Tape& tape, const Var& logits, const Tensor& targets) {
+    LIMN_CHECK(logits.shape() == targets.shape(), "scores {} and targets {} differ in shape", logits.shape().str(), targets.shape().str());
+    const Tensor scores = logits.value.host();
+    Tensor loss = scores.like({1}), dz = scores.like();
+    with_type(loss.dtype(), [&](auto zero) {
+        using T = decltype(zero);
+        const double n = double(targets.size());
+        double sum = 0;
+        for (Index i = 0; i < targets.size(); i++) {
+            const double z = double(scores.data<T>()[i]), t = targets.at_flat(i);
+            sum += std::max(z, 0.0) - z * t + std::log1p(std::exp(-std::abs(z)));  // never overflows
+            dz.data<T>()[i] = T((logistic(z) - t) / n);
+        }
+        loss.data<T>()[0] = T(sum / n);
+    });
+    return recorded(tape, "binary_cross_entropy", logits, loss, dz);
+}
+
 Var categorical_cross_entropy(Tape& tape, const Var& logits, const Tensor& targets) {
     LIMN_CHECK(logits.shape() == targets.shape(), "scores {} and targets {} differ in shape", logits.shape().str(), targets.shape().str());
     const Index N = logits.shape()[0], K = logits.shape()[1];
-    Tensor loss({1}, logits.value.dtype()), dz(logits.shape(), logits.value.dtype());
+    const Tensor scores = logits.value.host();
+    Tensor loss = scores.like({1}), dz = scores.like();
     with_type(loss.dtype(), [&](auto zero) {
         using T = decltype(zero);
         double total = 0;
         for (Index n = 0; n < N; n++) {
-            const T* z = logits.value.data<T>() + n * K;
+            const T* z = scores.data<T>() + n * K;
             const double top = double(*std::max_element(z, z + K));
             double sum = 0, mass = 0;
             for (Index k = 0; k < K; k++) sum += std::exp(double(z[k]) - top), mass += targets.at_flat(n * K + k);
@@ -46,11 +53,7 @@ Var categorical_cross_entropy(Tape& tape, const Var& logits, const Tensor& targe
         }
         loss.data<T>()[0] = T(total / double(N));
     });
-    return tape.record("categorical_cross_entropy", {logits}, loss, [dz](const Tensor& dy, Walk& walk) {
-        Tensor dx(dz.shape(), dz.dtype());
-        walk.backend.binary(Binary::multiply, dz, dy, dx);
-        walk.give(0, dx);
-    });
+    return recorded(tape, "categorical_cross_entropy", logits, loss, dz);
 }
 
 bool is_binary(const Head& head) { return head.kind == Head::Kind::sigmoid || head.classes == 1; }

@@ -27,14 +27,14 @@ public:
     explicit Optimizer(const OptimizerSettings& settings);
 
     // One step. weights[i]->value is replaced; gradients[i] has its shape.
-    void step(double learning_rate, const std::vector<Weight*>& weights, const std::vector<Tensor>& gradients);
+    void step(const Backend& backend, double learning_rate, const std::vector<Weight*>& weights, const std::vector<Tensor>& gradients);
 
     // For checkpoints: how many steps were done, and what is remembered of each weight (momentum, m, v), by place.
     std::int64_t iterations = 0;
     std::map<std::string, std::vector<Tensor>> slots;
 
 private:
-    Tensor& slot(const char* name, std::size_t i, const Shape& shape);
+    Tensor& slot(const char* name, std::size_t i, const Tensor& beside);
     OptimizerSettings settings_;
 };
 

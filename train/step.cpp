@@ -24,14 +24,14 @@ static void follow(const Model& model, const TrainingStep& training) {
         for (Layer* layer : model.weighted_layers())
             for (Weight& w : layer->weights) {
                 if (w.value.id() != average.moving.id()) continue;
-                Tensor next(w.value.shape(), w.value.dtype());
+                const Tensor moving = average.moving.host(), batch = average.batch.host();
+                Tensor next = moving.like();
                 with_type(next.dtype(), [&](auto zero) {
                     using T = decltype(zero);
                     for (Index i = 0; i < next.size(); i++)
-                        next.data<T>()[i] =
-                            T(average.moving.data<T>()[i] * T(average.momentum) + average.batch.data<T>()[i] * T(1 - average.momentum));
+                        next.data<T>()[i] = T(moving.data<T>()[i] * T(average.momentum) + batch.data<T>()[i] * T(1 - average.momentum));
                 });
-                w.value = next;
+                w.value = next.on(w.value.device());
             }
 }
 
@@ -50,7 +50,7 @@ StepResult compute_gradients(const Backend& backend, Model& model, const Head& h
 
     std::vector<Var> parameters;
     for (const Weight* w : weights) parameters.push_back(tape.parameter(w->value));
-    StepResult result{loss.value.at_flat(0), logits.value, tape.gradients(loss, Tensor::full({1}, 1, x.dtype()), parameters)};
+    StepResult result{loss.value.at_flat(0), logits.value.host(), tape.gradients(loss, Tensor::full({1}, 1, x.dtype()), parameters)};
     for (std::size_t i = 0; i < weights.size(); i++) result.gradients[i] = result.gradients[i].reshaped(weights[i]->shape);
     follow(model, training);
     return result;
@@ -59,7 +59,7 @@ StepResult compute_gradients(const Backend& backend, Model& model, const Head& h
 StepResult train_step(const Backend& backend, Model& model, const Head& head, Optimizer& optimizer, double learning_rate, const Tensor& x,
                       const Tensor& targets, std::uint64_t seed) {
     StepResult result = compute_gradients(backend, model, head, x, targets, seed);
-    optimizer.step(learning_rate, trainable_weights(model), result.gradients);
+    optimizer.step(backend, learning_rate, trainable_weights(model), result.gradients);
     return result;
 }
 

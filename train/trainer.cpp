@@ -32,7 +32,7 @@ struct Answers {
 };
 void append(Answers& all, Index first, const Head& head, const std::vector<Var>& values) {
     const auto put = [&](Tensor& to, int node) {
-        const Tensor& from = values[std::size_t(node)].value;
+        const Tensor from = values[std::size_t(node)].value.host();
         std::memcpy(to.data() + first * head.classes, from.data(), std::size_t(from.size()) * sizeof(float));
     };
     put(all.logits, head.logits), put(all.outputs, head.output);
@@ -47,6 +47,7 @@ Trainer::Trainer(const Backend& backend, Model& model, const Dataset& data, cons
     run_.name = valid_utf8(run_.name), run_.command = valid_utf8(run_.command);
     for (std::string& label : run_.labels) label = valid_utf8(label);
     for (auto& [key, value] : run_.config) value = valid_utf8(value);
+    model_.move_to(backend_.device());
     settings_.schedule.check();
     settings_.loader.seed = settings_.seed, settings_.loader.stop = settings_.signal;
     const Index classes = Index(data.labels.size());
@@ -92,7 +93,7 @@ void Trainer::add_teacher(const Tensor& images, Tensor& targets) const {
     pixels = pixels.clone();
     preprocess(teacher.input.mode, pixels);
     Tape tape(backend_);
-    const Tensor answers = teacher.model->forward(tape, {pixels})[std::size_t(teacher_head_.output)].value;
+    const Tensor answers = teacher.model->forward(tape, {pixels})[std::size_t(teacher_head_.output)].value.host();
     LIMN_CHECK(answers.shape() == targets.shape(), "the teacher answers {}, the student {}", answers.shape().str(), targets.shape().str());
     const float own = float(1 - teacher.weight), its = float(teacher.weight);
     for (Index i = 0; i < targets.size(); i++) targets.data()[i] = own * targets.data()[i] + its * answers.data()[i];
@@ -102,12 +103,13 @@ void Trainer::add_teacher(const Tensor& images, Tensor& targets) const {
 void Trainer::follow_average() {
     const std::vector<Weight*> weights = trained_weights(model_);
     if (state_.averaged.empty())
-        for (const Weight* w : weights) state_.averaged.push_back(w->value.clone());
+        for (const Weight* w : weights) state_.averaged.push_back(w->value.host().clone());
     const double t = double(optimizer_.iterations);
     const float d = float(std::min(settings_.averaging, (1 + t) / (10 + t)));
     for (std::size_t i = 0; i < weights.size(); i++) {
         float* average = state_.averaged[i].data();
-        const float* now = weights[i]->value.data();
+        const Tensor value = weights[i]->value.host();
+        const float* now = value.data();
         for (Index j = 0; j < weights[i]->value.size(); j++) average[j] = average[j] * d + now[j] * (1 - d);
     }
 }
@@ -197,7 +199,8 @@ void Trainer::with_weights(const std::vector<Tensor>& weights, const std::functi
             for (std::size_t i = 0; i < own.size(); i++) places[i]->value = own[i];
         }
     } exchange{trained_weights(model_), {}};
-    for (std::size_t i = 0; i < weights.size(); i++) exchange.own.push_back(std::exchange(exchange.places[i]->value, weights[i]));
+    for (std::size_t i = 0; i < weights.size(); i++)
+        exchange.own.push_back(std::exchange(exchange.places[i]->value, weights[i].on(backend_.device())));
     body();
 }
 
@@ -248,6 +251,7 @@ std::vector<std::string> Trainer::hints() const {
 void Trainer::open_run(const std::filesystem::path& checkpoint) {
     if (settings_.resume && std::filesystem::exists(checkpoint)) {
         state_ = load_checkpoint(checkpoint, model_, optimizer_);
+        model_.move_to(backend_.device());
         LIMN_CHECK(state_.data == data_.fingerprint, "{}: was trained on other photos: start anew in another folder (--out)",
                    checkpoint.string());
         for (std::size_t i = 0; i < std::min(state_.settings.size(), run_.config.size()); i++)
@@ -335,7 +339,7 @@ Outcome Trainer::train() {
     if (state_.best_epoch > 0) outcome.scalars = {{"best_val_accuracy", state_.best_accuracy}, {"best_val_loss", state_.best_loss}};
     if (outcome.exit_code == 0) {
         with_weights(averages(), [&] { attempt([&] { save_models(); }); });
-        for (std::size_t i = 0; Weight * w : trained_weights(model_)) w->value = state_.best.at(i++);
+        for (std::size_t i = 0; Weight * w : trained_weights(model_)) w->value = state_.best.at(i++).on(backend_.device());
         add_mistakes(outcome, evaluate(), data_.validation, data_.labels, backend_, model_, settings_.validation_input, 24);
     } else if (!state_.best.empty()) {
         attempt([&] { save_best(); });

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <span>
 
-#include "engine/error.h"
+#include "engine/paint.h"
 
 namespace limn {
 
@@ -67,7 +67,14 @@ Rgb color(Colormap map, float value01) {
         case Colormap::diverging: return between(diverging, v);
         case Colormap::jet: break;
     }
-    return jet(int(v * 255));
+    return jet(colour_step(v));
+}
+
+Tensor colour_table(Colormap map) {
+    Tensor table({256, 3}, DType::u8);
+    for (int step = 0; step < 256; step++)
+        std::ranges::copy(map == Colormap::jet ? jet(step) : color(map, float(step) / 255), table.data<std::uint8_t>() + 3 * step);
+    return table;
 }
 
 }  // namespace limn

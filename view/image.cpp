@@ -177,4 +177,15 @@ Tensor to_tensor(const Image& image, int channels) {
     return tensor;
 }
 
+Tensor bytes_of(const Image& image) {
+    Tensor t({image.height, image.width, 3}, DType::u8);
+    std::ranges::copy(image.rgb, t.data<std::uint8_t>());
+    return t;
+}
+
+Image image_of(const Tensor& bytes) {
+    const auto values = bytes.values<std::uint8_t>();
+    return {bytes.shape()[0], bytes.shape()[1], {values.begin(), values.end()}};
+}
+
 }  // namespace limn

@@ -40,4 +40,8 @@ Image resize(const Image& image, Index height, Index width, Resampling resamplin
 // (h,w,channels), 0 to 255, of 3 channels or 1: Pillow's grey (ITU-R 601: .299 R + .587 G + .114 B).
 Tensor to_tensor(const Image& image, int channels);
 
+// (h,w,3) bytes, as they are, and back
+Tensor bytes_of(const Image& image);
+Image image_of(const Tensor& bytes);
+
 }  // namespace limn

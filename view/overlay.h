@@ -6,13 +6,12 @@
 
 namespace limn {
 
-// article: photo + alpha * colour, clipped, and no colour where heat < threshold.
-// blend: (1 - alpha) * photo + alpha * colour everywhere; there is no threshold.
 struct OverlayStyle {
-    enum class Mode { article, blend };
+    using Mode = Paint::Mode;
     Mode mode = Mode::article;
     Colormap colormap = Colormap::jet;
     float threshold = 0.2f, alpha = 0.5f;
+    Paint paint() const { return {mode, threshold, alpha}; }
 };
 // heat: (h,w) of the photo's size, 0 to 1; NaN counts as 0
 Image overlay(const Image& photo, const Tensor& heat, const OverlayStyle& style);

@@ -7,8 +7,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -23,18 +23,20 @@ constexpr hssize_t longest_list = 1 << 16;
 constexpr std::size_t most_links = 1 << 20;
 constexpr std::size_t deepest_path = 64;
 constexpr int highest_rank = 5;
-constexpr hsize_t suspicious_bytes = hsize_t(4) << 30;     // Keras's own limits: larger than this and more than
-constexpr hsize_t suspicious_ratio = 1000;                 // so many times what is stored
+constexpr hsize_t suspicious_bytes = hsize_t(4) << 30;  // Keras's own limits: larger than this and more than
+constexpr hsize_t suspicious_ratio = 1000;              // so many times what is stored
 
 // An HDF5 object: closed at the end.
 template <herr_t (*close)(hid_t)> class Handle {
 public:
     explicit Handle(hid_t id) : id_(id) {}
-    ~Handle() { if (id_ >= 0) close(id_); }
+    ~Handle() {
+        if (id_ >= 0) close(id_);
+    }
     Handle(Handle&& other) noexcept : id_(std::exchange(other.id_, -1)) {}
     operator hid_t() const { return id_; }
     bool valid() const { return id_ >= 0; }
-    bool close_now() { return close(std::exchange(id_, -1)) >= 0; }   // for who must know that all was written
+    bool close_now() { return close(std::exchange(id_, -1)) >= 0; }  // for who must know that all was written
 
 private:
     hid_t id_;
@@ -44,7 +46,7 @@ private:
 class Quiet {
 public:
     Quiet() {
-        H5dont_atexit();                                   // its cleaning up at exit crashes (1.10.8) after a full disk
+        H5dont_atexit();  // its cleaning up at exit crashes (1.10.8) after a full disk
         H5Eget_auto2(H5E_DEFAULT, &print_, &data_);
         H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
     }
@@ -59,17 +61,21 @@ private:
 // Names come from the file: they must not break the one line of a message.
 std::string shown(std::string name) {
     if (name.size() > 200) name = name.substr(0, 200) + "...";
-    std::replace_if(name.begin(), name.end(), [](unsigned char c) { return c < 32 || c == 127; }, '?');
+    std::replace_if(
+        name.begin(), name.end(), [](unsigned char c) { return c < 32 || c == 127; }, '?');
     return name;
 }
 
 // Why the last call failed, in HDF5's innermost words; of a long report about the disk only the system's reason.
 std::string reason() {
     std::string text;
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, [](unsigned n, const H5E_error2_t* error, void* out) -> herr_t {
-        if (n == 0 && error->desc) *static_cast<std::string*>(out) = error->desc;
-        return 0;
-    }, &text);
+    H5Ewalk2(
+        H5E_DEFAULT, H5E_WALK_UPWARD,
+        [](unsigned n, const H5E_error2_t* error, void* out) -> herr_t {
+            if (n == 0 && error->desc) *static_cast<std::string*>(out) = error->desc;
+            return 0;
+        },
+        &text);
     const std::string mark = "error message = '";
     if (const std::size_t at = text.find(mark); at != std::string::npos) {
         text.erase(0, at + mark.size());
@@ -107,7 +113,7 @@ std::string kind_of(const std::string& head) {
 void check_file(const std::filesystem::path& path) {
     const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     LIMN_CHECK(fd >= 0, "{}: cannot be opened: {}", path.string(), std::strerror(errno));
-    struct stat info{};
+    struct stat info {};
     const bool known = fstat(fd, &info) == 0;
     std::string head(64, 0);
     const ssize_t n = known && S_ISREG(info.st_mode) ? pread(fd, head.data(), head.size(), 0) : 0;
@@ -137,8 +143,8 @@ Hdf5File::~Hdf5File() {
 
 std::string_view Hdf5File::bytes() const {
     if (!mapping_) {
-        void* fd = nullptr;                                // of the file HDF5 has open: the name may mean another one by now
-        struct stat info{};
+        void* fd = nullptr;  // of the file HDF5 has open: the name may mean another one by now
+        struct stat info {};
         const bool known = H5Fget_vfd_handle(file_, H5P_DEFAULT, &fd) >= 0 && fstat(*static_cast<int*>(fd), &info) == 0;
         if (known) mapping_ = map_file(*static_cast<int*>(fd), std::size_t(info.st_size));
         LIMN_CHECK(mapping_, "{}: cannot be mapped: {}", path_.string(), std::strerror(errno));
@@ -211,12 +217,12 @@ bool Hdf5File::has_attribute(const std::string& group, const std::string& name) 
 namespace {
 
 struct Attribute {
-    std::string what;                                      // for messages
+    std::string what;  // for messages
     Handle<H5Aclose> id;
     Handle<H5Sclose> space;
     Handle<H5Tclose> type;
     hssize_t count;
-    std::size_t each;                                      // bytes of an element as stored
+    std::size_t each;  // bytes of an element as stored
 
     Attribute(hid_t file, const std::filesystem::path& where, const std::string& group, const std::string& name)
         : what(fmt::format("{}: the attribute '{}' of '{}'", where.string(), shown(name), shown(group))),
@@ -282,7 +288,7 @@ std::string_view Hdf5File::referenced_text(std::string_view reference, const std
     for (int objects = 0; objects < 1 << 16; objects++) {  // as many as there are numbers
         const std::string_view object = part(heap, at, header);
         const std::uint64_t index = number(object.substr(0, 2)), size = number(object.substr(8, length_size));
-        need(index != 0 && size <= heap.size());           // 0: the free space at the end
+        need(index != 0 && size <= heap.size());  // 0: the free space at the end
         at += header;
         if (index == wanted) {
             need(length <= size);
@@ -297,7 +303,7 @@ std::string_view Hdf5File::referenced_text(std::string_view reference, const std
 // The strings of one attribute, of fixed or variable length.
 std::vector<std::string> Hdf5File::texts_of_one(const std::string& group, const std::string& name) const {
     const Attribute a(file_, path_, group, name);
-    if (a.count == 0) return {};                           // an empty list may have any type
+    if (a.count == 0) return {};  // an empty list may have any type
     LIMN_CHECK(H5Tget_class(a.type) == H5T_STRING, "{} should be text", a.what);
     const bool variable = checked(H5Tis_variable_str(a.type), a.what) > 0;
     LIMN_CHECK(a.each > 0 && (variable || a.each == H5Tget_size(a.type)), "{} cannot be read, the file is damaged", a.what);
@@ -329,7 +335,7 @@ std::vector<std::string> Hdf5File::texts(const std::string& group, const std::st
     const Quiet quiet;
     LIMN_CHECK(has_attribute(group, name), "{}: '{}' has no attribute '{}'", path_.string(), shown(group), shown(name));
     if (has_plain_attribute(group, name)) return texts_of_one(group, name);
-    std::vector<std::string> all;                          // lists longer than an object header are split: name0, name1...
+    std::vector<std::string> all;  // lists longer than an object header are split: name0, name1...
     for (int i = 0; has_plain_attribute(group, name + std::to_string(i)); i++)
         for (std::string& part : texts_of_one(group, name + std::to_string(i))) all.push_back(std::move(part));
     return all;
@@ -379,7 +385,7 @@ Handle<H5Pclose> harmless_storage(hid_t dataset, const std::string& what) {
 
 // An array that was opened and found harmless.
 struct Array {
-    std::string what;                                      // for messages
+    std::string what;  // for messages
     Handle<H5Dclose> id;
     Handle<H5Tclose> type;
     Handle<H5Pclose> creation;
@@ -388,8 +394,8 @@ struct Array {
 
     Array(hid_t file, const std::filesystem::path& where, const std::string& name)
         : what(fmt::format("{}: the array '{}'", where.string(), shown(name))),
-          id(checked(H5Dopen2(file, name.c_str(), H5P_DEFAULT), what)),
-          type(number_type(id, what)), creation(harmless_storage(id, what)), space(checked(H5Dget_space(id), what)) {
+          id(checked(H5Dopen2(file, name.c_str(), H5P_DEFAULT), what)), type(number_type(id, what)), creation(harmless_storage(id, what)),
+          space(checked(H5Dget_space(id), what)) {
         const int rank = H5Sget_simple_extent_ndims(space);
         LIMN_CHECK(rank >= 0 && rank <= highest_rank, "{} has {} axes, at most {} were expected", what, rank, highest_rank);
         hsize_t sizes[highest_rank] = {}, declared = std::max<hsize_t>(sizeof(float), H5Tget_size(type));
@@ -399,16 +405,16 @@ struct Array {
             LIMN_CHECK(!overflow && declared < hsize_t(1) << 50, "{} is impossibly large", what);
         }
         const hsize_t stored = H5Dget_storage_size(id);
-        LIMN_CHECK(declared <= suspicious_bytes || declared / suspicious_ratio <= stored,
-                   "{} declares {} GB but stores {} bytes: refused", what, declared >> 30, stored);
+        LIMN_CHECK(declared <= suspicious_bytes || declared / suspicious_ratio <= stored, "{} declares {} GB but stores {} bytes: refused",
+                   what, declared >> 30, stored);
         const std::vector<Index> axes(sizes, sizes + rank);
         shape = Shape(axes);
     }
 
     // Where the numbers lie in the file, if they lie there as limn needs them: in one piece, unfiltered, float32 of this machine.
     std::optional<std::uint64_t> place() const {
-        const bool plain = H5Pget_layout(creation) == H5D_CONTIGUOUS && H5Pget_nfilters(creation) == 0 &&
-                           H5Tequal(type, H5T_NATIVE_FLOAT) > 0;
+        const bool plain =
+            H5Pget_layout(creation) == H5D_CONTIGUOUS && H5Pget_nfilters(creation) == 0 && H5Tequal(type, H5T_NATIVE_FLOAT) > 0;
         if (!plain) return std::nullopt;
         const haddr_t offset = H5Dget_offset(id);
         if (offset == HADDR_UNDEF || offset % alignof(float) != 0 || shape.size() == 0) return std::nullopt;
@@ -471,9 +477,9 @@ Tensor Hdf5File::read(const std::string& name) const {
         read_as(H5T_NATIVE_FLOAT, out.data());
         return out;
     }
-    if (opaque) {                                          // bfloat16, the upper half of a float; Keras names it in an attribute
-        const bool named = checked(H5Aexists(array.id, "dtype"), array.what) > 0 &&
-                           texts_of_one(name, "dtype") == std::vector<std::string>{"bfloat16"};
+    if (opaque) {  // bfloat16, the upper half of a float; Keras names it in an attribute
+        const bool named =
+            checked(H5Aexists(array.id, "dtype"), array.what) > 0 && texts_of_one(name, "dtype") == std::vector<std::string>{"bfloat16"};
         LIMN_CHECK(named, "{} does not hold numbers", array.what);
     }
     std::vector<std::uint16_t> halves(count);
@@ -545,7 +551,7 @@ void Hdf5Writer::dataset(const std::string& path, const Tensor& values, bool as_
     const std::string what = fmt::format("the array '{}'", shown(path));
     LIMN_CHECK(!values.empty() && values.dtype() == DType::f32, "{}: {} should be float32 numbers", path_.string(), what);
     const Handle<H5Tclose> half = float16_type();
-    const Tensor rounded = as_float16 ? values.clone() : values;
+    const Tensor rounded = as_float16 ? values.host().clone() : values.host();
     if (as_float16)
         for (float& x : Tensor(rounded).values()) {
             x = nearest_float16(x);
@@ -557,10 +563,11 @@ void Hdf5Writer::dataset(const std::string& path, const Tensor& values, bool as_
     const Handle<H5Sclose> space(sizes.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(int(sizes.size()), sizes.data(), nullptr));
     const Handle<H5Pclose> creation = timeless(H5P_DATASET_CREATE);
     check(space.valid() && creation.valid(), what);
-    Handle<H5Dclose> d(H5Dcreate2(file(), path.c_str(), as_float16 ? hid_t(half) : H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT));
+    Handle<H5Dclose> d(
+        H5Dcreate2(file(), path.c_str(), as_float16 ? hid_t(half) : H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT));
     check(d.valid(), what);
     check(H5Dwrite(d, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, rounded.data()) >= 0, what);
-    check(d.close_now(), what);                            // small arrays reach the disk only here
+    check(d.close_now(), what);  // small arrays reach the disk only here
 }
 
 void Hdf5Writer::write_attribute(const std::string& group, const std::string& name, std::int64_t type, std::int64_t space,
@@ -577,8 +584,8 @@ void Hdf5Writer::write_attribute(const std::string& group, const std::string& na
 
 static Handle<H5Tclose> text_type(std::size_t size, H5T_str_t padding, H5T_cset_t characters) {
     Handle<H5Tclose> type(H5Tcopy(H5T_C_S1));
-    const bool done = type.valid() && H5Tset_size(type, size) >= 0 && H5Tset_strpad(type, padding) >= 0 &&
-                      H5Tset_cset(type, characters) >= 0;
+    const bool done =
+        type.valid() && H5Tset_size(type, size) >= 0 && H5Tset_strpad(type, padding) >= 0 && H5Tset_cset(type, characters) >= 0;
     return done ? std::move(type) : Handle<H5Tclose>(-1);
 }
 
@@ -594,14 +601,14 @@ void Hdf5Writer::attribute(const std::string& group, const std::string& name, co
 
 void Hdf5Writer::attribute(const std::string& group, const std::string& name, const std::vector<std::string>& values) {
     const Quiet quiet;
-    if (values.empty()) {                                  // as NumPy's empty list is written
+    if (values.empty()) {  // as NumPy's empty list is written
         const hsize_t none = 0;
         const Handle<H5Sclose> space(H5Screate_simple(1, &none, nullptr));
         return write_attribute(group, name, H5T_IEEE_F64LE, space, &none);
     }
     std::size_t longest = 1;
     for (const std::string& v : values) longest = std::max(longest, v.size());
-    const std::size_t together = std::max<std::size_t>(1, 64000 / longest);   // an object header holds 64 KB
+    const std::size_t together = std::max<std::size_t>(1, 64000 / longest);  // an object header holds 64 KB
     const bool split = values.size() > together;
     const Handle<H5Tclose> type = text_type(longest, H5T_STR_NULLPAD, H5T_CSET_ASCII);
     for (std::size_t first = 0, part = 0; first < values.size(); first += together, part++) {

@@ -84,7 +84,8 @@ Tensor read_npy(const std::filesystem::path& path) {
     return converted<std::uint8_t>(shape, data);
 }
 
-void write_npy(const std::filesystem::path& path, const Tensor& values) {
+void write_npy(const std::filesystem::path& path, const Tensor& any) {
+    const Tensor values = any.host();
     std::string sizes;
     for (Index s : values.shape()) sizes += std::to_string(s) + ",";
     if (values.shape().rank() > 1) sizes.pop_back();

@@ -40,8 +40,9 @@ public:
     std::string engine;         // cuDNN's name of what it chose
     std::size_t workspace = 0;  // bytes
     int candidates = 0;         // how many its heuristics named, of any precision
-    // x, kernel, bias (or null), y: forward reads x, kernel, bias; grad_input reads y (dy), kernel; grad_kernel reads x, y (dy).
-    virtual void run(void* x, void* kernel, void* bias, void* y, void* arena) const = 0;
+    // Addresses on the device. forward reads x, kernel, bias (or null) and writes y; grad_input reads y (dy), kernel and writes x;
+    // grad_kernel reads x, y (dy) and writes kernel. The numbers are 16 bits wide if the precision says so.
+    virtual void run(void* x, void* kernel, void* bias, void* y) const = 0;
 };
 
 }  // namespace limn::cuda

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/cpu/backend.h"
+#include "engine/cuda/driver.h"
 
 namespace limn::cuda {
 
@@ -26,7 +27,6 @@ std::vector<std::string> places() {
 }
 
 const Library& open_library() {
-    LIMN_CHECK(built_with_cuda(), "this limn was built without CUDA: use --device cpu, or configure with -DLIMN_CUDA=ON");
     std::string problem;
     for (const std::string& place : places()) {
         if (place.find('/') != std::string::npos && !std::filesystem::exists(place)) continue;
@@ -68,22 +68,37 @@ private:
 
 }  // namespace
 
-bool built_with_cuda() {
-#ifdef LIMN_WITH_CUDA
-    return true;
-#else
-    return false;
-#endif
-}
+bool built_with_cuda() { return true; }
 
 const Library& library() {
     static const Library& opened = open_library();
     return opened;
 }
 
-std::string driver_problem() {
-    static const bool driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL) != nullptr;
-    return driver ? "" : "no NVIDIA driver (libcuda.so.1) is installed here";
+const std::string& problem() {
+    static const std::string found = [] {
+        static constexpr int built_for[] = {LIMN_CUDA_ARCHITECTURES};
+        std::string what = driver_problem(LIMN_CUDA_VERSION, built_for);
+        if (!what.empty()) return what;
+        try {
+            library();
+        } catch (const Error& e) {
+            what = e.what();
+        }
+        return what;
+    }();
+    return found;
+}
+
+bool worth_a_word() { return driver_installed(); }
+
+const Backend& backend(const Settings& settings) {
+    LIMN_CHECK(problem().empty(), "--device cuda: {}; or use --device cpu", problem());
+    static std::vector<std::pair<Settings, std::unique_ptr<Backend>>> made;
+    for (const auto& [with, backend] : made)
+        if (with == settings) return *backend;
+    made.emplace_back(settings, library().backend(settings));
+    return *made.back().second;
 }
 
 std::unique_ptr<Backend> described_backend(int sm, Precision precision) { return std::make_unique<DescribedBackend>(sm, precision); }

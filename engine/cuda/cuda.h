@@ -10,6 +10,12 @@
 
 namespace limn::cuda {
 
+struct Settings {
+    Precision precision = Precision::f32;
+    bool autotune = false;  // times cuDNN's candidates for each convolution instead of trusting its heuristics
+    bool operator==(const Settings&) const = default;
+};
+
 // What the library offers.
 class Library {
 public:
@@ -17,11 +23,17 @@ public:
     virtual std::string cudnn_version() const = 0;
     // cuDNN's choice for a GPU that is only described; an Error says what cuDNN has no plan for.
     virtual std::unique_ptr<ConvGraphPlan> plan(const ConvGraph& graph, const DeviceDescription& device) const = 0;
+    // On the first GPU there is.
+    virtual std::unique_ptr<Backend> backend(const Settings& settings) const = 0;
 };
 
 bool built_with_cuda();
-const Library& library();      // opened once; an Error says why it cannot be
-std::string driver_problem();  // why no GPU can be used here, in one line; empty if there seems to be one
+const Library& library();  // opened once; an Error says why it cannot be
+
+// Why no GPU can be used here, in one line that says what to do; empty if one can.
+const std::string& problem();
+bool worth_a_word();                                    // is there a driver, so that somebody may wonder why its GPU is not used?
+const Backend& backend(const Settings& settings = {});  // made once for each settings; an Error holds problem()
 
 // Plans convolutions as a described GPU would, and computes them on the cpu: what `limn inspect --plan --device cuda --sm 90` shows.
 class DescribedPlan : public ConvPlan {

@@ -2,18 +2,22 @@
 //
 //     machine.each(count, kernel)       kernel(i) for all i < count
 //     machine.totals(outputs, total)    a total (kernels.h) for each output
-//     machine.read(tensor)              where the machine finds its numbers
-//     machine.tensor(shape, dtype)      a new one, in the machine's memory
+//     machine.device()                  where its tensors lie
+//     machine.keep(tensor)              a kernel is about to use it: a recording must keep it alive
+//
+// Verbs take tensors of the host, too: they are copied to the device first, and results back. That waits; a network's own never do.
 #pragma once
 
+#include <exception>
+
+#include "engine/backend.h"
 #include "engine/cuda/kernels.h"
 
 namespace limn::cuda {
 
-inline int as_int(Index i) {
-    LIMN_CHECK(i >= 0 && i < (Index(1) << 31), "a tensor of {} elements is too large for the GPU's kernels", i);
-    return int(i);
-}
+int as_int(Index elements);  // an Error if there are too many
+
+static_assert(Steps::most == Shape::max_rank);
 
 inline Planes planes_of(const Shape& x, const Shape& y) {
     return {as_int(x[0]), as_int(x[1]), as_int(x[2]), as_int(x[3]), as_int(y[1]), as_int(y[2])};
@@ -46,6 +50,33 @@ inline Steps steps_over(const Shape& shape, const std::array<Index, Shape::max_r
     return steps;
 }
 
+// A tensor as a kernel reads it: its numbers where the machine can see them.
+class In {
+public:
+    explicit In(Tensor here) : here_(std::move(here)) {}
+    template <class T> operator const T*() const { return static_cast<const T*>(here_.address()); }
+    const float* numbers() const { return *this; }
+
+private:
+    Tensor here_;
+};
+
+// A tensor as a kernel writes it: what it does not write stays as it is.
+class Out {
+public:
+    Out(Tensor& wanted, Tensor here) : wanted_(wanted), here_(std::move(here)) {}
+    Out(const Out&) = delete;
+    ~Out() noexcept(false) {
+        if (here_.device() != wanted_.device() && !std::uncaught_exceptions()) wanted_.assign(here_);
+    }
+    template <class T> operator T*() const { return static_cast<T*>(here_.address()); }
+    float* numbers() const { return *this; }
+
+private:
+    Tensor& wanted_;
+    Tensor here_;
+};
+
 template <class Machine, class Base> class KernelVerbs : public Base {
 public:
     using Argmax = Backend::Argmax;
@@ -53,14 +84,13 @@ public:
 
     void max_pool(const Window& window, const Tensor& x, Tensor& y, Argmax* argmax) const override {
         const Planes at = planes_of(x.shape(), y.shape());
-        if (argmax) *argmax = {window, machine_.tensor(y.shape(), DType::i32)};
-        each(y, MaxPoolKernel{at, rows_of(window, at), columns_of(window, at), read(x), write(y),
-                              argmax ? argmax->winners.template data<std::int32_t>() : nullptr});
+        if (argmax) *argmax = {window, tensor(y.shape(), DType::i32)};
+        each(y, MaxPoolKernel{at, rows_of(window, at), columns_of(window, at), read(x), write(y), winners_of(argmax)});
     }
     void max_pool_grad(const Argmax& argmax, const Tensor& dy, Tensor& dx) const override {
         const Planes at = planes_of(dx.shape(), dy.shape());
-        each(dx, MaxPoolGradKernel{at, rows_of(argmax.window, at), columns_of(argmax.window, at),
-                                   argmax.winners.template data<std::int32_t>(), as_int(argmax.winners.size()), read(dy), write(dx)});
+        each(dx, MaxPoolGradKernel{at, rows_of(argmax.window, at), columns_of(argmax.window, at), read(argmax.winners),
+                                   as_int(argmax.winners.size()), read(dy), write(dx)});
     }
     void average_pool(const Window& window, const Tensor& x, Tensor& y) const override {
         const Planes at = planes_of(x.shape(), y.shape());
@@ -77,7 +107,7 @@ public:
     }
     void binary(Binary op, const Tensor& a, const Tensor& b, Tensor& y) const override {
         const Steps steps = steps_over(y.shape(), repeating_steps(a.shape(), y.shape()), repeating_steps(b.shape(), y.shape()));
-        each(y, BinaryKernel{op, steps, read(a), read(b), write(y)});
+        each(y, BinaryKernel{op, steps, operand(a), operand(b), write(y)});
     }
     void affine(const Tensor& x, const Tensor& mean, const Tensor& scale, const Tensor& shift, Tensor& y) const override {
         each(y, AffineKernel{read(x), read(mean), read(scale), read(shift), as_int(scale.size()), write(y)});
@@ -114,14 +144,14 @@ public:
     }
     void softmax(const Tensor& x, Tensor& y) const override {
         const int C = as_int(x.shape()[-1]), rows = as_int(x.size()) / C;
-        Tensor top = machine_.tensor({rows, 1}, DType::f32), sum = machine_.tensor({rows, 1}, DType::f32);
+        Tensor top = tensor({rows, 1}, DType::f32), sum = tensor({rows, 1}, DType::f32);
         reduce(Reduction::maximum, x.reshaped({rows, C}), top);
         machine_.totals(rows, ExponentialsTotal{C, read(x), read(top), write(sum)});
         each(y, SoftmaxKernel{C, read(x), read(top), read(sum), write(y)});
     }
     void softmax_grad(const Tensor& y, const Tensor& dy, Tensor& dx) const override {
         const int C = as_int(y.shape()[-1]), rows = as_int(dy.size()) / C, saved = as_int(y.size());
-        Tensor sum = machine_.tensor({rows}, DType::f32);
+        Tensor sum = tensor({rows}, DType::f32);
         machine_.totals(rows, RowProductsTotal{C, saved, read(y), read(dy), write(sum)});
         each(dx, SoftmaxGradKernel{C, saved, read(y), read(dy), read(sum), write(dx)});
     }
@@ -131,7 +161,8 @@ public:
         Index x_start = 0, y_start = 0;
         for (int axis = 0; axis < box.rank(); axis++)
             x_start += from[axis] * x_steps[std::size_t(axis)], y_start += to[axis] * y_steps[std::size_t(axis)];
-        machine_.each(as_int(box.size()), CopyKernel{steps_over(box, x_steps, y_steps), read(x) + x_start, write(y) + y_start});
+        machine_.each(as_int(box.size()),
+                      CopyKernel{steps_over(box, x_steps, y_steps), read(x).numbers() + x_start, write(y).numbers() + y_start});
     }
     void transpose(const std::vector<int>& order, const Tensor& x, Tensor& y) const override {
         const auto x_steps = dense_steps(x.shape());
@@ -148,12 +179,47 @@ public:
         each(dx, ResizeGradKernel{at, {mode, at.h, at.p}, {mode, at.w, at.q}, read(dy), write(dx)});
     }
 
+    void channel_dot(const Tensor& x, const Tensor& weights, Tensor& y) const override {
+        const int images = as_int(x.shape()[0]), pixels = as_int(x.shape()[1] * x.shape()[2]), C = as_int(x.shape()[3]);
+        const int weight_pixels = as_int(weights.size() / (y.shape()[0] * C));
+        machine_.totals(as_int(y.size()), ChannelDotTotal{C, images, pixels, weight_pixels, read(x), read(weights), write(y)});
+    }
+    void one_hot_largest(const Tensor& x, Tensor& y) const override {
+        const int rows = as_int(x.shape()[0]), K = as_int(x.shape()[1]);
+        machine_.totals(rows * K, LargestTotal{K, rows, as_int(y.shape()[0]) / rows, read(x), write(y)});
+    }
+    void paint(const Paint& paint, const Tensor& values, const Tensor& table, const Tensor& photo, Tensor& picture) const override {
+        each(values, PaintKernel{paint, read(values), read(table), read(photo), write(picture)});
+    }
+    void update(const Update& rule, const Tensor& gradient, const Tensor& weights, Tensor& m, Tensor& v, Tensor& updated) const override {
+        each(updated, UpdateKernel{rule, read(gradient), read(weights), write(m), write(v), write(updated)});
+    }
+
 protected:
     template <class Kernel> void each(const Tensor& result, const Kernel& kernel) const { machine_.each(as_int(result.size()), kernel); }
-    const float* read(const Tensor& t) const { return t.empty() ? nullptr : machine_.read(t); }
-    float* write(Tensor& t) const { return t.data(); }
+    Tensor here(const Tensor& t) const {
+        Tensor there = t.on(machine_.device());
+        machine_.keep(there);
+        return there;
+    }
+    In read(const Tensor& t) const { return In(here(t)); }
+    Out write(Tensor& t) const { return {t, here(t)}; }
+    Tensor tensor(const Shape& shape, DType dtype) const { return Tensor(shape, dtype, machine_.device()); }
 
     Machine machine_;
+
+private:
+    // A single number of the host travels with the kernel.
+    struct Operands {
+        Tensor numbers;
+        float constant;
+        operator Operand() const { return {static_cast<const float*>(numbers.address()), constant}; }
+    };
+    Operands operand(const Tensor& t) const {
+        if (t.size() == 1 && !t.device()) return {{}, t.data()[0]};
+        return {here(t), 0};
+    }
+    static std::int32_t* winners_of(Argmax* argmax) { return argmax ? static_cast<std::int32_t*>(argmax->winners.address()) : nullptr; }
 };
 
 }  // namespace limn::cuda

@@ -9,8 +9,14 @@
 // Elements are counted in int: a tensor on a GPU has fewer than 2^31.
 #pragma once
 
-#include "engine/backend.h"
+#include <cmath>
+#include <cstdint>
+
 #include "engine/host_device.h"
+#include "engine/paint.h"
+#include "engine/unary.h"
+#include "engine/update.h"
+#include "engine/verbs.h"
 
 namespace limn::cuda {
 
@@ -37,6 +43,11 @@ struct Largest {
     LIMN_HOST_DEVICE float total() const { return value; }
 };
 
+struct Count {
+    int value = 0;
+    LIMN_HOST_DEVICE void merge(const Count& other) { value += other.value; }
+};
+
 // ---- element by element
 
 struct UnaryKernel {
@@ -58,7 +69,8 @@ struct UnaryGradKernel {
 
 // Element i of a full shape, and where two other tensors have it: their steps along each axis, 0 where they repeat.
 struct Steps {
-    int rank = 0, sizes[Shape::max_rank] = {}, a[Shape::max_rank] = {}, b[Shape::max_rank] = {};
+    static constexpr int most = 6;  // axes: Shape::max_rank
+    int rank = 0, sizes[most] = {}, a[most] = {}, b[most] = {};
     struct Places {
         int a, b;
     };
@@ -72,14 +84,21 @@ struct Steps {
     }
 };
 
+// a number for all elements, or one of each
+struct Operand {
+    const float* numbers = nullptr;
+    float constant = 0;
+    LIMN_HOST_DEVICE float at(int i) const { return numbers ? numbers[i] : constant; }
+};
+
 struct BinaryKernel {
     Binary op;
     Steps steps;
-    const float *a, *b;
+    Operand a, b;
     float* y;
     LIMN_HOST_DEVICE void operator()(int i) const {
         const Steps::Places at = steps(i);
-        const float u = a[at.a], v = b[at.b];
+        const float u = a.at(at.a), v = b.at(at.b);
         switch (op) {
             case Binary::add: y[i] = u + v; break;
             case Binary::subtract: y[i] = u - v; break;
@@ -110,10 +129,7 @@ struct BiasKernel {
     int channels;
     Fused fused;
     float* y;
-    LIMN_HOST_DEVICE void operator()(int i) const {
-        const float v = x[i] + (bias ? bias[i % channels] : 0);
-        y[i] = fused == Fused::none ? v : v < 0 ? 0 : fused == Fused::relu6 && v > 6 ? 6 : v;
-    }
+    LIMN_HOST_DEVICE void operator()(int i) const { y[i] = fused_value(fused, x[i] + (bias ? bias[i % channels] : 0)); }
 };
 
 // ---- windows
@@ -291,6 +307,26 @@ struct CopyKernel {
     }
 };
 
+// ---- pictures and training
+
+struct PaintKernel {
+    Paint paint;
+    const float* values;
+    const std::uint8_t *table, *photo;
+    std::uint8_t* picture;
+    LIMN_HOST_DEVICE void operator()(int i) const { paint_pixel(paint, values[i], table, photo + 3 * i, picture + 3 * i); }
+};
+
+struct UpdateKernel {
+    Update rule;
+    const float *gradient, *weights;
+    float *m, *v, *updated;  // m and v may be null
+    LIMN_HOST_DEVICE void operator()(int i) const {
+        float none = 0;
+        updated[i] = limn::updated(rule, weights[i], gradient[i], m ? m[i] : none, v ? v[i] : none);
+    }
+};
+
 // ---- totals: lanes add(value, output, term) for term < terms, then finish(output, total)
 
 template <class Value> struct ReduceTotal {
@@ -334,6 +370,37 @@ struct SoftmaxGradKernel {
     const float *y, *dy, *sum;
     float* dx;
     LIMN_HOST_DEVICE void operator()(int i) const { dx[i] = y[i % saved] * (dy[i] - sum[i / channels]); }
+};
+
+// ---- maps
+
+// an output is a pixel of map m, a term a channel
+struct ChannelDotTotal {
+    int terms, images, pixels, weight_pixels;  // weight_pixels: as many, or 1
+    const float *x, *weights;
+    float* y;
+    using Total = Sum;
+    LIMN_HOST_DEVICE void add(Sum& v, int output, int c) const {
+        const int m = output / pixels, pixel = output % pixels;
+        v.add(x[((m % images) * pixels + pixel) * terms + c] * weights[(m * weight_pixels + pixel % weight_pixels) * terms + c]);
+    }
+    LIMN_HOST_DEVICE void finish(int output, const Sum& v) const { y[output] = v.total(); }
+};
+
+// an output is a number k of a row, a term another number of it: how many are larger
+struct LargestTotal {
+    int terms, rows, targets;
+    const float* x;
+    float* y;
+    using Total = Count;
+    LIMN_HOST_DEVICE float number(int i) const { return x[i] == x[i] ? x[i] : -HUGE_VALF; }
+    LIMN_HOST_DEVICE void add(Count& v, int output, int j) const {
+        const float own = number(output), other = number(output / terms * terms + j);
+        v.value += other > own || (other == own && j < output % terms);
+    }
+    LIMN_HOST_DEVICE void finish(int output, const Count& v) const {
+        for (int t = 0; t < targets; t++) y[t * rows * terms + output] = v.value == t ? 1.0f : 0.0f;
+    }
 };
 
 // ---- batch normalisation: an output is a channel, a term a row

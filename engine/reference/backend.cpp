@@ -1,9 +1,13 @@
 #include "engine/reference/backend.h"
 
+#include "engine/paint.h"
 #include "engine/reference/convolution.h"
 #include "engine/reference/elementwise.h"
+#include "engine/reference/maps.h"
 #include "engine/reference/normalization.h"
 #include "engine/reference/pooling.h"
+#include "engine/threads.h"
+#include "engine/update.h"
 
 namespace limn {
 
@@ -54,8 +58,8 @@ void ReferenceBackend::conv2d_grad_kernel(const ConvShape& shape, const Tensor& 
 void ReferenceBackend::dense(const Tensor& x, const Tensor& kernel, const Tensor& bias, Fused fused, Tensor& y) const {
     with_type(x.dtype(), [&](auto zero) {
         using T = decltype(zero);
-        reference::dense<T>(x.shape()[0], kernel.shape()[0], kernel.shape()[1], x.data<T>(), kernel.data<T>(), data_or_null<T>(bias),
-                            fused, y.data<T>());
+        reference::dense<T>(x.shape()[0], kernel.shape()[0], kernel.shape()[1], x.data<T>(), kernel.data<T>(), data_or_null<T>(bias), fused,
+                            y.data<T>());
     });
 }
 
@@ -163,6 +167,30 @@ void ReferenceBackend::softmax_grad(const Tensor& y, const Tensor& dy, Tensor& d
         using T = decltype(zero);
         const Index C = y.shape()[-1];
         reference::softmax_grad<T>(dy.size() / C, y.size() / C, C, y.data<T>(), dy.data<T>(), dx.data<T>());
+    });
+}
+
+void ReferenceBackend::channel_dot(const Tensor& x, const Tensor& weights, Tensor& y) const {
+    with_type(x.dtype(), [&](auto zero) { reference::channel_dot<decltype(zero)>(x, weights, y); });
+}
+
+void ReferenceBackend::one_hot_largest(const Tensor& x, Tensor& y) const {
+    with_type(x.dtype(), [&](auto zero) { reference::one_hot_largest<decltype(zero)>(x, y); });
+}
+
+void ReferenceBackend::paint(const Paint& paint, const Tensor& values, const Tensor& table, const Tensor& photo, Tensor& picture) const {
+    using Byte = std::uint8_t;
+    for (Index i = 0; i < values.size(); i++)
+        paint_pixel(paint, values.data()[i], table.data<Byte>(), photo.data<Byte>() + 3 * i, picture.data<Byte>() + 3 * i);
+}
+
+void ReferenceBackend::update(const Update& rule, const Tensor& gradient, const Tensor& weights, Tensor& m, Tensor& v,
+                              Tensor& updated) const {
+    const float *g = gradient.data(), *from = weights.data();
+    float *to = updated.data(), *pm = m.data(), *pv = v.data();
+    parallel_ranges(weights.size(), 1 << 15, [&](Index first, Index last) {
+        float none = 0;
+        for (Index i = first; i < last; i++) to[i] = limn::updated(rule, from[i], g[i], pm ? pm[i] : none, pv ? pv[i] : none);
     });
 }
 

@@ -26,6 +26,10 @@ public:
     void reduce(Reduction, const Tensor& x, Tensor& y) const override;
     void softmax(const Tensor& x, Tensor& y) const override;
     void softmax_grad(const Tensor& y, const Tensor& dy, Tensor& dx) const override;
+    void channel_dot(const Tensor& x, const Tensor& weights, Tensor& y) const override;
+    void one_hot_largest(const Tensor& x, Tensor& y) const override;
+    void paint(const Paint&, const Tensor& values, const Tensor& table, const Tensor& photo, Tensor& picture) const override;
+    void update(const Update&, const Tensor& gradient, const Tensor& weights, Tensor& m, Tensor& v, Tensor& updated) const override;
     void copy_box(const Tensor& x, const Shape& from, const Shape& box, Tensor& y, const Shape& to) const override;
     void transpose(const std::vector<int>& order, const Tensor& x, Tensor& y) const override;
     void resize(Interpolation, const Tensor& x, Tensor& y) const override;

@@ -4,6 +4,7 @@
 #include "cam/grad_cam.h"
 #include "layers/conv2d.h"
 #include "layers/core.h"
+#include "tests/engine/backends.h"
 #include "tests/support.h"
 #include "tests/support_models.h"
 #include "weights/architectures/architectures.h"
@@ -37,7 +38,7 @@ struct CaptumNet {
     };
     Values run(Tape& tape, const Tensor& image) const {
         Values v;
-        v.input = tape.watch(image);
+        v.input = tape.watch(image.on(tape.backend().device()));
         v.conv1 = tape.watch(conv->forward(tape, {v.input}));
         v.relu1 = relu(tape, v.conv1);
         v.score = relu(tape, fc->forward(tape, {reshape(tape, v.relu1, {v.relu1.shape()[0], 8})}));
@@ -51,7 +52,10 @@ Tensor counting(float from) {
     return t;
 }
 
-std::vector<float> numbers(const Tensor& t) { return {t.values().begin(), t.values().end()}; }
+std::vector<float> numbers(const Tensor& t) {
+    const Tensor here = t.host();
+    return {here.values().begin(), here.values().end()};
+}
 
 Tensor class_0(const Var& score) {
     Tensor seed = Tensor::zeros(score.shape());
@@ -79,20 +83,20 @@ struct Tiny {
 
 TEST_CASE("captum's exact arrays: Grad-CAM at the convolution, after its ReLU, and by channel") {
     const CaptumNet net;
-    for (const Backend* backend : {&reference_backend(), &cpu_backend()}) {
+    for (const Backend* backend : network_backends()) {
         CAPTURE(backend->name());
         Tape tape(*backend);
         const auto v = net.run(tape, counting(0));
         const std::vector<Var> wanted{v.conv1, v.relu1};
         const auto g = tape.gradients(v.score, class_0(v.score), wanted);
-        CHECK(numbers(grad_cam(v.conv1.value, g[0])) == std::vector<float>{11.25f, 13.5f, 20.25f, 22.5f});
-        CHECK(numbers(grad_cam(v.relu1.value, g[1])) == std::vector<float>{0, 4, 28, 32.5f});
+        CHECK(numbers(grad_cam(*backend, v.conv1.value, g[0])) == std::vector<float>{11.25f, 13.5f, 20.25f, 22.5f});
+        CHECK(numbers(grad_cam(*backend, v.relu1.value, g[1])) == std::vector<float>{0, 4, 28, 32.5f});
         // channel by channel: mean gradient times activation
         for (int channel = 0; channel < 2; channel++) {
             double alpha = 0;
             std::vector<float> map;
-            for (Index i = 0; i < 4; i++) alpha += g[0].at_flat(i * 2 + channel) / 4;
-            for (Index i = 0; i < 4; i++) map.push_back(float(alpha * v.conv1.value.at_flat(i * 2 + channel)));
+            for (Index i = 0; i < 4; i++) alpha += g[0].host().at_flat(i * 2 + channel) / 4;
+            for (Index i = 0; i < 4; i++) map.push_back(float(alpha * v.conv1.value.host().at_flat(i * 2 + channel)));
             CHECK(map == (channel == 0 ? std::vector<float>{-3.75f, 3, 23.25f, 30} : std::vector<float>{15, 10.5f, -3, -7.5f}));
         }
     }
@@ -102,14 +106,14 @@ TEST_CASE("captum's exact arrays: two inputs added, and Grad-CAM of the input it
     const CaptumNet net;
     Tape tape(reference_backend());
     const auto v = net.run(tape, counting(1));  // captum's second input is all ones: the network sees x + 1
-    CHECK(numbers(grad_cam(v.conv1.value, tape.gradients(v.score, class_0(v.score), {&v.conv1, 1})[0])) ==
+    CHECK(numbers(grad_cam(reference_backend(), v.conv1.value, tape.gradients(v.score, class_0(v.score), {&v.conv1, 1})[0])) ==
           std::vector<float>{14.5f, 19, 32.5f, 37});
 
     Tape again(reference_backend());
     Tensor input = counting(0);
     input.data()[5] = -4;
     const auto w = net.run(again, input);
-    const Tensor map = grad_cam(w.input.value, again.gradients(w.score, class_0(w.score), {&w.input, 1})[0]);
+    const Tensor map = grad_cam(reference_backend(), w.input.value, again.gradients(w.score, class_0(w.score), {&w.input, 1})[0]);
     for (Index i = 0; i < 16; i++) CHECK(map.at_flat(i) == doctest::Approx(0.5625 * input.at_flat(i)));
 }
 
@@ -168,7 +172,7 @@ TEST_CASE("VGG16: thirteen convolutions in one backward walk, the same bits as t
         for (int layer : watch) wanted.push_back(values[std::size_t(layer)]);
         const auto gradients = tape.gradients(score, Tensor::full(score.shape(), 1), wanted);
         std::vector<Tensor> result;
-        for (std::size_t i = 0; i < watch.size(); i++) result.push_back(grad_cam(wanted[i].value, gradients[i]));
+        for (std::size_t i = 0; i < watch.size(); i++) result.push_back(grad_cam(cpu_backend(), wanted[i].value, gradients[i]));
         return result;
     };
     const std::vector<Tensor> together = maps(layers);
@@ -269,7 +273,7 @@ TEST_CASE("the layer chosen by itself: CAM's where CAM applies, else the last wi
 
 TEST_CASE("resizing a map: half-pixel bilinear, as OpenCV and torch (align_corners=False) do it") {
     const float cells[] = {0, 1, 2, 3};
-    const Tensor big = resize_map(Tensor::from({2, 2}, cells), 4, 4);
+    const Tensor big = resize_map(cpu_backend(), Tensor::from({2, 2}, cells), 4, 4);
     CHECK(numbers(big.rows(0, 1)) == std::vector<float>{0, .25f, .75f, 1});
     CHECK(numbers(big.rows(1, 1)) == std::vector<float>{.5f, .75f, 1.25f, 1.5f});
 }
@@ -277,10 +281,10 @@ TEST_CASE("resizing a map: half-pixel bilinear, as OpenCV and torch (align_corne
 TEST_CASE("normalisation: ReLU and division by the largest; a map without positive cells stays black") {
     const float cells[] = {-2, 0, 1, 4};
     const Tensor map = Tensor::from({2, 2}, cells);
-    CHECK(numbers(normalized(map, Normalize::max)) == std::vector<float>{0, 0, .25f, 1});
-    CHECK(numbers(normalized(map, Normalize::minmax)) == std::vector<float>{0, 1.0f / 3, .5f, 1});
-    CHECK(numbers(normalized(Tensor::full({1, 2}, -1), Normalize::max)) == std::vector<float>{0, 0});
-    CHECK(numbers(normalized(Tensor::full({1, 1}, NAN), Normalize::max)) == std::vector<float>{0});
+    CHECK(numbers(normalized(cpu_backend(), map, Normalize::max)) == std::vector<float>{0, 0, .25f, 1});
+    CHECK(numbers(normalized(cpu_backend(), map, Normalize::minmax)) == std::vector<float>{0, 1.0f / 3, .5f, 1});
+    CHECK(numbers(normalized(cpu_backend(), Tensor::full({1, 2}, -1), Normalize::max)) == std::vector<float>{0, 0});
+    CHECK(numbers(normalized(cpu_backend(), Tensor::full({1, 1}, NAN), Normalize::max)) == std::vector<float>{0});
 }
 
 TEST_CASE("the box of a map: its largest connected part above the threshold") {

@@ -1,37 +1,13 @@
-// The backends that are compared with the definitions: the cpu's, with every instruction set that runs here, and the cuda backend's own
-// kernels on the host: the same text in a loop, in the order in which a GPU's lanes add up.
+// The backends that are compared with the definitions: the cpu's, with every instruction set that runs here, and the cuda backend on a
+// machine that the host plays.
 #pragma once
 
 #include "engine/cpu/backend.h"
-#include "engine/cuda/kernel_verbs.h"
+#include "engine/cuda/cuda.h"
 #include "engine/reference/backend.h"
+#include "tests/engine/host_machine.h"
 
 namespace limn {
-
-struct HostMachine {
-    template <class Kernel> void each(int count, const Kernel& kernel) const {
-        for (int i = count - 1; i >= 0; i--) kernel(i);  // backward: no kernel may depend on the order
-    }
-    template <class T> void totals(int outputs, const T& total) const {
-        constexpr int lanes = 256;
-        for (int output = 0; output < outputs; output++) {
-            typename T::Total sums[lanes];
-            for (int lane = 0; lane < lanes; lane++)
-                for (int term = lane; term < total.terms; term += lanes) total.add(sums[lane], output, term);
-            for (int half = lanes / 2; half > 0; half /= 2)
-                for (int lane = 0; lane < half; lane++) sums[lane].merge(sums[lane + half]);
-            total.finish(output, sums[0]);
-        }
-    }
-    const float* read(const Tensor& tensor) const { return tensor.data(); }
-    Tensor tensor(const Shape& shape, DType dtype) const { return Tensor(shape, dtype); }
-};
-
-class HostKernels : public cuda::KernelVerbs<HostMachine, ReferenceBackend> {
-public:
-    HostKernels() : KernelVerbs(HostMachine()) {}
-    std::string name() const override { return "cuda's kernels on the host"; }
-};
 
 inline std::vector<CpuBackend> backends() {
     std::vector<CpuBackend> list;
@@ -39,10 +15,24 @@ inline std::vector<CpuBackend> backends() {
     return list;
 }
 
-inline std::vector<std::unique_ptr<Backend>> backends_and_kernels() {
-    std::vector<std::unique_ptr<Backend>> list;
-    for (const CpuBackend& backend : backends()) list.push_back(std::make_unique<CpuBackend>(backend));
-    list.push_back(std::make_unique<HostKernels>());
+// Those, the cuda backend on the played machine (also where cuDNN has no plan for anything), and on a GPU where there is one.
+inline const std::vector<const Backend*>& all_backends() {
+    static const std::vector<CpuBackend> cpu = backends();
+    static const HostBackend without_plans(cuda::Precision::f32, " ");  // every key holds a space
+    static const std::vector<const Backend*> list = [] {
+        std::vector<const Backend*> all;
+        for (const CpuBackend& backend : cpu) all.push_back(&backend);
+        all.insert(all.end(), {&played_gpu(), &without_plans});
+        if (cuda::problem().empty()) all.push_back(&backend_named("cuda"));
+        return all;
+    }();
+    return list;
+}
+
+// The backends that whole networks are compared on.
+inline std::vector<const Backend*> network_backends() {
+    std::vector<const Backend*> list{&reference_backend(), &cpu_backend(), &played_gpu()};
+    if (cuda::problem().empty()) list.push_back(&backend_named("cuda"));
     return list;
 }
 

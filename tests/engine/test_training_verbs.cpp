@@ -25,8 +25,9 @@ TEST_CASE("gradients of convolution kernels agree with their definition") {
         {"depthwise", 2, {{3, 3, 2, 2, 1, 1, 1, 1}, 13, 11, 70, 7, 6, 70, 70}},
         {"kernel larger than the image", 1, {{5, 5, 1, 1, 1, 1, 2, 2}, 3, 3, 4, 3, 3, 4}},
     };
-    for (const CpuBackend& backend : backends())
+    for (const Backend* owner : all_backends())
         for (const Case& c : cases) {
+            const Backend& backend = *owner;
             CAPTURE(backend.name());
             CAPTURE(c.name);
             const ConvShape& v = c.shape;
@@ -39,31 +40,31 @@ TEST_CASE("gradients of convolution kernels agree with their definition") {
 }
 
 TEST_CASE("gradients of dense kernels agree with their definition") {
-    for (const CpuBackend& backend : backends())
+    for (const Backend* backend : all_backends())
         for (const auto [n, c, k] : {std::array<Index, 3>{1, 1, 1}, {5, 25, 40}, {32, 700, 33}, {9, 64, 1}}) {
             const Tensor x = random_tensor({n, c}, 1), dy = random_tensor({n, k}, 2);
             Tensor dkernel({c, k}), expected({c, k}, DType::f64);
-            backend.dense_grad_kernel(x, dy, dkernel);
+            backend->dense_grad_kernel(x, dy, dkernel);
             reference_backend().dense_grad_kernel(x.to(DType::f64), dy.to(DType::f64), expected);
             CHECK(relative_error(dkernel, expected) <= rounding(n));
         }
 }
 
 TEST_CASE("a max pool's gradient goes where the maximum was, for several targets at a time") {
-    for (const auto& owner : backends_and_kernels()) {
+    for (const Backend* owner : all_backends()) {
         const Backend& backend = *owner;
         const Tensor x = random_tensor({2, 7, 9, 5}, 1), dy = random_tensor({4, 3, 4, 5}, 2);  // two targets
         Tensor y({2, 3, 4, 5}), dx({4, 7, 9, 5}), expected({4, 7, 9, 5});
         Backend::Argmax argmax;
         backend.max_pool({3, 3, 2, 2}, x, y, &argmax);
         backend.max_pool_grad(argmax, dy, dx);
-        reference_backend().max_pool_grad(argmax, dy, expected);
+        reference_backend().max_pool_grad({argmax.window, argmax.winners.host()}, dy, expected);
         CHECK(relative_error(dx, expected) <= 1e-6);
     }
 }
 
 TEST_CASE("batch statistics and the gradient through them agree with their definition") {
-    for (const auto& owner : backends_and_kernels())
+    for (const Backend* owner : all_backends())
         for (const Shape& shape : {Shape{3, 9, 7, 20}, Shape{2, 40, 40, 3}, Shape{1, 1, 1, 5}, Shape{6, 33}}) {
             const Backend& backend = *owner;
             CAPTURE(backend.name());
@@ -91,7 +92,7 @@ TEST_CASE("batch statistics and the gradient through them agree with their defin
 }
 
 TEST_CASE("sums over all but the channels agree with their definition") {
-    for (const auto& owner : backends_and_kernels()) {
+    for (const Backend* owner : all_backends()) {
         const Backend& backend = *owner;
         const Tensor x = random_tensor({3, 31, 29, 13}, 1);
         Tensor sum({1, 1, 1, 13}), expected({1, 1, 1, 13}, DType::f64);
@@ -99,4 +100,22 @@ TEST_CASE("sums over all but the channels agree with their definition") {
         reference_backend().reduce(Reduction::sum, x.to(DType::f64), expected);
         CHECK(relative_error(sum, expected) <= 2e-6);
     }
+}
+
+TEST_CASE("an optimiser's step is the same on every backend") {
+    using Rule = Update::Rule;
+    for (const Update& rule : {Update{Rule::sgd, 0.1f, 0.01f}, Update{Rule::momentum, 0.1f, 0, 0.9f}, Update{Rule::nesterov, 0.1f, 0, 0.9f},
+                               Update{Rule::adam, 0.001f, 0.004f, 0, 0.1f, 0.001f, 1e-7f}})
+        for (const Backend* backend : all_backends()) {
+            CAPTURE(backend->name());
+            const bool remembers = rule.rule != Rule::sgd, adam = rule.rule == Rule::adam;
+            const Tensor weights = random_tensor({7, 5}, 1), gradient = random_tensor({7, 5}, 2), none;
+            Tensor m = remembers ? random_tensor({7, 5}, 3) : none, v = adam ? random_tensor({7, 5}, 4, 0, 1) : none, w({7, 5});
+            Tensor expected_m = remembers ? m.clone() : none, expected_v = adam ? v.clone() : none, expected({7, 5});
+            backend->update(rule, gradient, weights, m, v, w);
+            reference_backend().update(rule, gradient, weights, expected_m, expected_v, expected);
+            CHECK(relative_error(w, expected) <= 1e-6);
+            if (remembers) CHECK(relative_error(m, expected_m) <= 1e-6);
+            if (adam) CHECK(relative_error(v, expected_v) <= 1e-6);
+        }
 }

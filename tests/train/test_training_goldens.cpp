@@ -1,5 +1,6 @@
 // Three steps of training by real Keras (tests/goldens/training.h5, made by tests/keras/training_goldens.py), repeated by
 // limn: the losses, the first gradients, and every weight and moving average after each step.
+#include "tests/engine/backends.h"
 #include "tests/support.h"
 #include "train/checkpoint.h"
 #include "train/loss.h"
@@ -42,7 +43,7 @@ TEST_CASE("three training steps give Keras's losses, gradients, weights and movi
     const Hdf5File file(path);
     const std::vector<std::string> cases = file.children("/");
     REQUIRE(cases.size() == 14);
-    for (const Backend* backend : {&reference_backend(), &cpu_backend()})
+    for (const Backend* backend : network_backends())
         for (const std::string& name : cases) {
             CAPTURE(backend->name());
             CAPTURE(name);
@@ -50,6 +51,7 @@ TEST_CASE("three training steps give Keras's losses, gradients, weights and movi
             Model model = model_from_config(golden.text("model_config"), golden.text("keras_version"));
             for (Layer* layer : model.weighted_layers())
                 for (Weight& w : layer->weights) w.value = golden.weight("initial", *layer, w).clone();
+            model.move_to(backend->device());
             const Head head = find_head(model);
             CHECK(is_binary(head) == (golden.text("loss") == "binary_crossentropy"));
             Optimizer optimizer({.name = golden.text("optimizer"),

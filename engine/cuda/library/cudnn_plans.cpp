@@ -4,10 +4,17 @@
 #include <cudnn_frontend.h>
 
 #include <algorithm>
+#include <cmath>
+#include <unordered_map>
 
 namespace limn::cuda {
 
 namespace fe = cudnn_frontend;
+
+std::string cudnn_version() {
+    const std::size_t v = cudnnGetVersion();
+    return fmt::format("{}.{}.{}", v / 10000, v / 100 % 100, v % 100);
+}
 
 namespace {
 
@@ -33,22 +40,81 @@ fe::DataType_t type_of(Precision precision) {
                                           : fe::DataType_t::FLOAT;
 }
 
+// Tensors of the graph by number, as run() names them.
+enum Uid : std::int64_t { x_uid = 1, kernel_uid, bias_uid, y_uid };
+
 class Plan : public ConvGraphPlan {
 public:
-    Plan(const ConvGraph& wanted, const DeviceDescription& device) {
+    explicit Plan(const ConvGraph& wanted) : wanted_(wanted) {}
+
+    void build_for(const DeviceDescription& device) {
         auto description = std::make_shared<fe::DeviceProperties>();
         const std::string json = device.json();
-        check(description->deserialize(std::vector<std::uint8_t>(json.begin(), json.end())), wanted);
+        check(description->deserialize(std::vector<std::uint8_t>(json.begin(), json.end())), wanted_);
         graph_.set_device_properties(description).set_sm_version(device.sm);
-        build(wanted);
+        define(wanted_);
+        check(graph_.build_operation_graph(), wanted_);
+        choose(fe::BuildPlanPolicy_t::HEURISTICS_CHOICE);
+    }
+    void build_for(cudnnHandle_t handle, GpuDevice& gpu, bool autotune) {
+        handle_ = handle, gpu_ = &gpu;
+        define(wanted_);
+        check(graph_.build_operation_graph(handle), wanted_);
+        choose(autotune ? fe::BuildPlanPolicy_t::ALL : fe::BuildPlanPolicy_t::HEURISTICS_CHOICE);
+        if (autotune) choose_fastest();
     }
 
-    void run(void*, void*, void*, void*, void*) const override { fail("a plan for a described GPU cannot run"); }
+    void run(void* x, void* kernel, void* bias, void* y) const override {
+        LIMN_CHECK(gpu_, "a plan for a described GPU cannot run");
+        execute(index_, workspace, x, kernel, bias, y);
+    }
 
 private:
-    Attributes tensor(const char* name, const Dims& dims, int alignment) {
-        return graph_.tensor(
-            fe::graph::Tensor_attributes().set_name(name).set_dim(dims.sizes).set_stride(dims.strides).set_alignment(alignment));
+    void execute(std::int64_t index, std::size_t bytes, void* x, void* kernel, void* bias, void* y) const {
+        std::unordered_map<std::int64_t, void*> numbers{{x_uid, x}, {kernel_uid, kernel}, {y_uid, y}};
+        if (wanted_.bias) numbers[bias_uid] = bias;
+        void* space = gpu_->workspace(bytes);
+        check(index < 0 ? graph_.execute(handle_, numbers, space) : graph_.execute_plan_at_index(handle_, numbers, space, index), wanted_);
+    }
+
+    // Every candidate that could be built, run five times: the one whose fastest run is the fastest.
+    void choose_fastest() {
+        const ConvShape& v = wanted_.shape;
+        const auto room = [&](Index numbers) {
+            const std::size_t bytes =
+                std::size_t(numbers) * (wanted_.precision == Precision::bf16 || wanted_.precision == Precision::fp16 ? 2 : 4);
+            auto block = gpu_->allocate(bytes);
+            gpu_->zero(block.get(), bytes);
+            return block;
+        };
+        const auto x = room(wanted_.images * v.h * v.w * v.c), kernel = room(v.window.r * v.window.s * v.c / v.groups * v.k),
+                   bias = room(v.k), y = room(wanted_.images * v.p * v.q * v.k);
+        float best = HUGE_VALF;
+        for (std::int64_t i = 0; i < graph_.get_execution_plan_count(); i++) {
+            std::int64_t bytes = 0;
+            if (graph_.get_workspace_size_plan_at_index(i, bytes).is_bad()) continue;
+            try {
+                float fastest = HUGE_VALF;
+                for (int run = 0; run < 5; run++)
+                    fastest = std::min(fastest, gpu_->milliseconds([&] {
+                        execute(i, std::size_t(std::max<std::int64_t>(0, bytes)), x.get(), kernel.get(), bias.get(), y.get());
+                    }));
+                if (fastest >= best) continue;
+                best = fastest, index_ = i, workspace = std::size_t(std::max<std::int64_t>(0, bytes));
+                check(graph_.get_plan_name_at_index(i, engine), wanted_);
+            } catch (const Error&) {  // a candidate that was filtered out, or does not run here
+            }
+        }
+        LIMN_CHECK(index_ >= 0, "cuDNN {} has no plan that runs for {}", cudnn_version(), wanted_.key());
+    }
+
+    Attributes tensor(Uid uid, const char* name, const Dims& dims, int alignment) {
+        return graph_.tensor(fe::graph::Tensor_attributes()
+                                 .set_name(name)
+                                 .set_uid(uid)
+                                 .set_dim(dims.sizes)
+                                 .set_stride(dims.strides)
+                                 .set_alignment(alignment));
     }
     static void set(const Attributes& to, const Dims& dims) { to->set_dim(dims.sizes).set_stride(dims.strides); }
     template <class A> static A windowed(A attributes, const ConvGraph& g) {
@@ -59,7 +125,7 @@ private:
             .set_dilation({w.dilation_h, w.dilation_w});
     }
 
-    void build(const ConvGraph& g) {
+    void define(const ConvGraph& g) {
         const ConvShape& v = g.shape;
         const Dims x(g.images, v.c, v.h, v.w), y(g.images, v.k, v.p, v.q), kernel(v.k, v.c / v.groups, v.window.r, v.window.s);
         graph_.set_io_data_type(type_of(g.precision))
@@ -68,11 +134,11 @@ private:
         Attributes result;
         switch (g.pass) {
             case Pass::forward:
-                result = graph_.conv_fprop(tensor("x", x, g.alignment), tensor("kernel", kernel, g.alignment),
+                result = graph_.conv_fprop(tensor(x_uid, "x", x, g.alignment), tensor(kernel_uid, "kernel", kernel, g.alignment),
                                            windowed(fe::graph::Conv_fprop_attributes(), g));
                 if (g.bias) {
                     set(result, y);
-                    result = graph_.pointwise(result, tensor("bias", Dims(1, v.k, 1, 1), g.alignment),
+                    result = graph_.pointwise(result, tensor(bias_uid, "bias", Dims(1, v.k, 1, 1), g.alignment),
                                               fe::graph::Pointwise_attributes().set_mode(fe::PointwiseMode_t::ADD));
                 }
                 if (g.fused != Fused::none) {
@@ -84,43 +150,63 @@ private:
                 set(result, y);
                 break;
             case Pass::grad_input:
-                result = graph_.conv_dgrad(tensor("dy", y, g.alignment), tensor("kernel", kernel, g.alignment),
+                result = graph_.conv_dgrad(tensor(y_uid, "dy", y, g.alignment), tensor(kernel_uid, "kernel", kernel, g.alignment),
                                            windowed(fe::graph::Conv_dgrad_attributes(), g));
                 set(result, x);
                 break;
             case Pass::grad_kernel:
-                result = graph_.conv_wgrad(tensor("dy", y, g.alignment), tensor("x", x, g.alignment),
+                result = graph_.conv_wgrad(tensor(y_uid, "dy", y, g.alignment), tensor(x_uid, "x", x, g.alignment),
                                            windowed(fe::graph::Conv_wgrad_attributes(), g));
                 set(result, kernel);
                 break;
         }
-        result->set_output(true);
+        const std::int64_t uids[] = {y_uid, x_uid, kernel_uid};  // by pass
+        result->set_output(true).set_uid(uids[int(g.pass)]).set_alignment(g.alignment);
         check(graph_.validate(), g);
-        check(graph_.build_operation_graph(), g);
-        check(graph_.create_execution_plans({fe::HeurMode_t::A, fe::HeurMode_t::FALLBACK}), g);
+    }
+
+    // The first of cuDNN's candidates that computes as precisely as was asked, and gives the same bits each time.
+    void choose(fe::BuildPlanPolicy_t policy) {
+        check(graph_.create_execution_plans({fe::HeurMode_t::A, fe::HeurMode_t::FALLBACK}), wanted_);
         std::vector<fe::NumericalNote_t> unwanted{fe::NumericalNote_t::NONDETERMINISTIC};
-        if (g.precision == Precision::f32)
+        if (wanted_.precision == Precision::f32)
             unwanted.insert(unwanted.end(), {fe::NumericalNote_t::TENSOR_CORE, fe::NumericalNote_t::DOWN_CONVERT_INPUTS});
         graph_.deselect_numeric_notes(unwanted);
-        check(graph_.check_support(), g);
-        check(graph_.build_plans(fe::BuildPlanPolicy_t::HEURISTICS_CHOICE), g);
-        check(graph_.get_plan_name(engine), g);
+        graph_.deselect_workspace_greater_than(std::int64_t(1) << 30);
+        check(graph_.check_support(), wanted_);
+        check(graph_.build_plans(policy), wanted_);
+        check(graph_.get_plan_name(engine), wanted_);
         workspace = std::size_t(std::max<std::int64_t>(0, graph_.get_workspace_size()));
         candidates = int(graph_.get_execution_plan_count());
     }
 
+    const ConvGraph wanted_;
+    cudnnHandle_t handle_ = nullptr;
+    GpuDevice* gpu_ = nullptr;
+    std::int64_t index_ = -1;  // -1: cuDNN's own choice
     fe::graph::Graph graph_;
 };
 
 }  // namespace
 
-std::string cudnn_version() {
-    const std::size_t v = cudnnGetVersion();
-    return fmt::format("{}.{}.{}", v / 10000, v / 100 % 100, v % 100);
+std::unique_ptr<ConvGraphPlan> plan_conv(const ConvGraph& graph, const DeviceDescription& device) {
+    auto plan = std::make_unique<Plan>(graph);
+    plan->build_for(device);
+    return plan;
 }
 
-std::unique_ptr<ConvGraphPlan> plan_conv(const ConvGraph& graph, const DeviceDescription& device) {
-    return std::make_unique<Plan>(graph, device);
+Cudnn::Cudnn(GpuDevice& gpu) : gpu_(gpu) {
+    const cudnnStatus_t status = cudnnCreate(&handle_);
+    LIMN_CHECK(status == CUDNN_STATUS_SUCCESS, "cuDNN {} does not start: {}", cudnn_version(), cudnnGetErrorString(status));
+    LIMN_CHECK(cudnnSetStream(handle_, gpu.stream()) == CUDNN_STATUS_SUCCESS, "cuDNN does not take the stream");
+}
+
+Cudnn::~Cudnn() { cudnnDestroy(handle_); }
+
+std::unique_ptr<ConvGraphPlan> Cudnn::plan(const ConvGraph& graph, bool autotune) const {
+    auto plan = std::make_unique<Plan>(graph);
+    plan->build_for(handle_, gpu_, autotune);
+    return plan;
 }
 
 }  // namespace limn::cuda

@@ -2,6 +2,9 @@
 
 #include "engine/cuda/conv_graph.h"
 #include "engine/cuda/device_description.h"
+#include "engine/cuda/library/gpu_device.h"
+
+struct cudnnContext;
 
 namespace limn::cuda {
 
@@ -9,5 +12,19 @@ namespace limn::cuda {
 std::unique_ptr<ConvGraphPlan> plan_conv(const ConvGraph& graph, const DeviceDescription& device);
 
 std::string cudnn_version();  // "9.19.0"
+
+// cuDNN on the GPU there is.
+class Cudnn {
+public:
+    explicit Cudnn(GpuDevice& gpu);
+    ~Cudnn();
+    Cudnn(const Cudnn&) = delete;
+    // By cuDNN's heuristics, or by timing all it has (autotune).
+    std::unique_ptr<ConvGraphPlan> plan(const ConvGraph& graph, bool autotune) const;
+
+private:
+    GpuDevice& gpu_;
+    cudnnContext* handle_ = nullptr;
+};
 
 }  // namespace limn::cuda

@@ -1,6 +1,7 @@
 // What liblimn_cuda.so offers to the program that opens it (engine/cuda/cuda.cpp).
 #include "engine/cuda/cuda.h"
 #include "engine/cuda/library/cudnn_plans.h"
+#include "engine/cuda/library/gpu.h"
 
 namespace limn::cuda {
 
@@ -12,6 +13,7 @@ public:
     std::unique_ptr<ConvGraphPlan> plan(const ConvGraph& graph, const DeviceDescription& device) const override {
         return plan_conv(graph, device);
     }
+    std::unique_ptr<Backend> backend(const Settings& settings) const override { return gpu_backend(settings); }
 };
 
 }  // namespace

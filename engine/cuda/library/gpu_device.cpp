@@ -1,0 +1,156 @@
+#include "engine/cuda/library/gpu_device.h"
+
+#include <cstring>
+
+namespace limn::cuda {
+
+void check(cudaError_t status, const char* what) {
+    if (status == cudaSuccess) return;
+    cudaGetLastError();  // so that the next call does not report it again
+    if (status == cudaErrorMemoryAllocation) throw OutOfMemory(fmt::format("out of memory on the GPU: {}", what));
+    fail("the GPU failed at {}: {} ({})", what, cudaGetErrorString(status), cudaGetErrorName(status));
+}
+
+static std::shared_ptr<Pool> new_pool() {
+    return std::make_shared<Pool>(Pool::Source{[](std::size_t bytes) -> void* {
+                                                   void* block = nullptr;
+                                                   if (cudaMalloc(&block, bytes) == cudaSuccess) return block;
+                                                   cudaGetLastError();
+                                                   return nullptr;
+                                               },
+                                               [](void* block) { cudaFree(block); }});
+}
+
+// A CUDA graph, with all it reads and writes.
+class GpuRecording : public Recording {
+public:
+    explicit GpuRecording(GpuDevice& device) : device_(device), pool(new_pool()) {}
+    GpuRecording(const GpuRecording&) = delete;
+    ~GpuRecording() override {
+        if (!launch_) return;
+        cudaStreamSynchronize(device_.stream_);
+        cudaGraphExecDestroy(launch_);
+    }
+    void capture(const std::function<void()>& work) {
+        check(cudaStreamBeginCapture(device_.stream_, cudaStreamCaptureModeRelaxed), "the start of a recording");
+        cudaGraph_t graph = nullptr;
+        try {
+            work();
+        } catch (...) {
+            cudaStreamEndCapture(device_.stream_, &graph);
+            if (graph) cudaGraphDestroy(graph);
+            cudaGetLastError();
+            throw;
+        }
+        check(cudaStreamEndCapture(device_.stream_, &graph), "the end of a recording");
+        const cudaError_t status = cudaGraphInstantiate(&launch_, graph, 0);
+        cudaGraphDestroy(graph);
+        check(status, "making a graph of a recording");
+        check(cudaGraphUpload(launch_, device_.stream_), "bringing a recording to the GPU");
+    }
+    void run() override { check(cudaGraphLaunch(launch_, device_.stream_), "the launch of a recording"); }
+
+private:
+    GpuDevice& device_;
+
+public:
+    const std::shared_ptr<Pool> pool;
+    std::vector<std::shared_ptr<const void>> used;
+    std::vector<Tensor> tensors;
+
+private:
+    cudaGraphExec_t launch_ = nullptr;
+};
+
+GpuDevice::GpuDevice() : pool_(new_pool()) {
+    check(cudaSetDevice(0), "taking the first GPU");
+    cudaDeviceProp properties{};
+    check(cudaGetDeviceProperties(&properties, 0), "asking what the GPU is");
+    name_ = properties.name;
+    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+    check(cudaHostAlloc(&staging_in_, staging_bytes, cudaHostAllocDefault), "page-locked memory");
+    check(cudaHostAlloc(&staging_out_, staging_bytes, cudaHostAllocDefault), "page-locked memory");
+    check(cudaEventCreateWithFlags(&staging_free_, cudaEventDisableTiming), "making an event");
+}
+
+std::shared_ptr<void> GpuDevice::allocate(std::size_t bytes) {
+    if (auto block = (recording_ ? recording_->pool : pool_)->allocate(bytes)) return block;
+    std::size_t free = 0, total = 0;
+    cudaMemGetInfo(&free, &total);
+    throw OutOfMemory(
+        fmt::format("out of memory on {}: {} MB more are needed, {} of its {} MB are free: take fewer or smaller images, or --device cpu",
+                    name_, (bytes >> 20) + 1, free >> 20, total >> 20));
+}
+
+void GpuDevice::zero(void* to, std::size_t bytes) { check(cudaMemsetAsync(to, 0, bytes, stream_), "filling memory"); }
+
+void GpuDevice::copy(void* to, const void* from, std::size_t bytes) {
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_), "copying memory");
+}
+
+void GpuDevice::from_host(void* to, const void* host, std::size_t bytes) {
+    LIMN_CHECK(!recording_, "numbers of the host would be copied once and for all into a recording");
+    if (bytes > staging_bytes) {
+        check(cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, stream_), "copying to the GPU");  // returns when the host's are read
+        return;
+    }
+    check(cudaEventSynchronize(staging_free_), "copying to the GPU");
+    std::memcpy(staging_in_, host, bytes);
+    check(cudaMemcpyAsync(to, staging_in_, bytes, cudaMemcpyHostToDevice, stream_), "copying to the GPU");
+    check(cudaEventRecord(staging_free_, stream_), "copying to the GPU");
+}
+
+void GpuDevice::to_host(void* host, const void* from, std::size_t bytes) {
+    LIMN_CHECK(!recording_, "what a recording computes is not known while it is made");
+    const bool staged = bytes <= staging_bytes;
+    check(cudaMemcpyAsync(staged ? staging_out_ : host, from, bytes, cudaMemcpyDeviceToHost, stream_), "copying from the GPU");
+    wait();
+    if (staged) std::memcpy(host, staging_out_, bytes);
+}
+
+void GpuDevice::wait() { check(cudaStreamSynchronize(stream_), "waiting for its work"); }
+
+float GpuDevice::milliseconds(const std::function<void()>& work) {
+    struct Event {
+        cudaEvent_t event = nullptr;
+        Event() { check(cudaEventCreate(&event), "making an event"); }
+        ~Event() { cudaEventDestroy(event); }
+    } start, end;
+    check(cudaEventRecord(start.event, stream_), "timing");
+    work();
+    check(cudaEventRecord(end.event, stream_), "timing");
+    check(cudaEventSynchronize(end.event), "timing");
+    float ms = 0;
+    check(cudaEventElapsedTime(&ms, start.event, end.event), "timing");
+    return ms;
+}
+
+void* GpuDevice::workspace(std::size_t bytes) {
+    if (bytes > workspace_bytes_) {
+        workspace_ = nullptr;
+        workspace_ = allocate(bytes);
+        workspace_bytes_ = bytes;
+    }
+    if (bytes) keep(workspace_);
+    return workspace_.get();
+}
+
+void GpuDevice::keep(std::shared_ptr<const void> used) {
+    if (recording_) recording_->used.push_back(std::move(used));
+}
+void GpuDevice::keep(const Tensor& used) {
+    if (recording_ && !used.empty() && !recording_->pool->owns(used.address())) recording_->tensors.push_back(used);
+}
+
+std::unique_ptr<Recording> GpuDevice::record(const std::function<void()>& work) {
+    auto recording = std::make_unique<GpuRecording>(*this);
+    struct Scope {
+        GpuRecording*& now;
+        ~Scope() { now = nullptr; }
+    } scope{recording_};
+    recording_ = recording.get();
+    recording->capture(work);
+    return recording;
+}
+
+}  // namespace limn::cuda

@@ -1,0 +1,42 @@
+// A device's memory. Blocks that are given back are kept for the next tensor of about that size: asking the driver costs far more than
+// a kernel, and waits for all that runs. All work is done in order, so a block may be handed on while a kernel still uses it.
+//
+// A recording has a pool of its own: what it computes must lie where it lay when it was recorded, each time it is run, and nobody
+// else's numbers may lie there meanwhile.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+
+namespace limn::cuda {
+
+class Pool : public std::enable_shared_from_this<Pool> {
+public:
+    struct Source {
+        std::function<void*(std::size_t)> fresh;  // null if there is no memory
+        std::function<void(void*)> free;
+    };
+    explicit Pool(Source source) : source_(std::move(source)) {}
+    Pool(const Pool&) = delete;
+    ~Pool() { release(); }
+
+    std::shared_ptr<void> allocate(std::size_t bytes);  // null if there is no memory. The pool lives as long as its blocks.
+    void release();                                     // gives back what is kept
+    bool owns(const void* begin) const;                 // does a block begin there or span it?
+    std::size_t bytes() const;                          // in use and kept
+    std::size_t peak_bytes() const;                     // the most there were
+
+private:
+    void* take(std::size_t size);
+    void give(void* block, std::size_t size);
+    Source source_;
+    mutable std::mutex mutex_;
+    std::multimap<std::size_t, void*> kept_;
+    std::map<const void*, std::size_t> blocks_;  // all there are
+    std::size_t bytes_ = 0, peak_ = 0;
+};
+
+}  // namespace limn::cuda

@@ -1,0 +1,209 @@
+// A machine like a GPU, on the host: memory of its own, kernels in a loop in the order in which a GPU's lanes add up, cuDNN's and
+// cuBLAS's parts by their definition, recordings. What runs here is the text of the cuda backend but for its calls to NVIDIA's libraries.
+#pragma once
+
+#include <cstdlib>
+#include <cstring>
+#include <set>
+
+#include "engine/cuda/device_backend.h"
+#include "engine/cuda/pool.h"
+#include "engine/reference/backend.h"
+
+namespace limn {
+
+class HostDevice : public Device {
+public:
+    std::string name() const override { return "a GPU played by the host"; }
+    std::shared_ptr<void> allocate(std::size_t bytes) override {
+        auto block = (recording ? recording->pool : pool)->allocate(bytes);
+        LIMN_CHECK(block, "out of memory on {}", name());
+        if (!recording) std::memset(block.get(), 0xff, bytes);  // NaN: a kernel that reads what nobody wrote is found out
+        return block;
+    }
+    void zero(void* to, std::size_t bytes) override {
+        act([=] { std::memset(to, 0, bytes); });
+    }
+    void copy(void* to, const void* from, std::size_t bytes) override {
+        act([=] { std::memcpy(to, from, bytes); });
+    }
+    void from_host(void* to, const void* host, std::size_t bytes) override {
+        LIMN_CHECK(!recording, "numbers of the host would be copied once and for all into a recording");
+        std::memcpy(to, host, bytes);
+        copies_in++;
+    }
+    void to_host(void* host, const void* from, std::size_t bytes) override {
+        LIMN_CHECK(!recording, "what a recording computes is not known while it is made");
+        std::memcpy(host, from, bytes);
+        copies_out++;
+    }
+
+    // Does it, or adds it to what is being recorded.
+    void act(std::function<void()> action) {
+        recording ? recording->actions.push_back(std::move(action)) : action();
+        launches++;
+    }
+
+    struct Work : Recording {
+        std::shared_ptr<cuda::Pool> pool;
+        std::vector<std::function<void()>> actions;
+        std::vector<Tensor> kept;
+        void run() override {
+            for (const auto& action : actions) action();
+        }
+    };
+    static std::shared_ptr<cuda::Pool> new_pool() {
+        return std::make_shared<cuda::Pool>(cuda::Pool::Source{[](std::size_t n) { return std::aligned_alloc(256, (n + 255) / 256 * 256); },
+                                                               [](void* p) { std::free(p); }});
+    }
+    std::shared_ptr<cuda::Pool> pool = new_pool();
+    Work* recording = nullptr;
+    int launches = 0, copies_in = 0, copies_out = 0;  // since a test set them to 0
+};
+
+struct HostMachine {
+    HostDevice* host;
+    cuda::Precision precise = cuda::Precision::f32;
+    std::string without;  // graphs whose key holds this have no plan
+
+    std::string name() const { return fmt::format("{}, {}", host->name(), cuda::name_of(precise)); }
+    Device* device() const { return host; }
+    cuda::Precision precision() const { return precise; }
+    void keep(const Tensor& tensor) const {
+        if (host->recording && !tensor.empty() && !host->recording->pool->owns(tensor.address())) host->recording->kept.push_back(tensor);
+    }
+
+    template <class Kernel> void each(int count, const Kernel& kernel) const {
+        host->act([=] {
+            for (int i = count - 1; i >= 0; i--) kernel(i);  // backward: no kernel may depend on the order
+        });
+    }
+    template <class T> void totals(int outputs, const T& total) const {
+        host->act([=] {
+            constexpr int lanes = 256;
+            for (int output = 0; output < outputs; output++) {
+                typename T::Total sums[lanes];
+                for (int lane = 0; lane < lanes; lane++)
+                    for (int term = lane; term < total.terms; term += lanes) total.add(sums[lane], output, term);
+                for (int half = lanes / 2; half > 0; half /= 2)
+                    for (int lane = 0; lane < half; lane++) sums[lane].merge(sums[lane + half]);
+                total.finish(output, sums[0]);
+            }
+        });
+    }
+
+    struct Plan : cuda::ConvGraphPlan {
+        cuda::ConvGraph graph;
+        explicit Plan(const cuda::ConvGraph& g) : graph(g) { engine = "a graph by its definition"; }
+        void run(void* x, void* kernel, void* bias, void* y) const override { compute(graph, x, kernel, bias, y); }
+    };
+    std::shared_ptr<const cuda::ConvGraphPlan> plan(const cuda::ConvGraph& graph) const {
+        if (!without.empty() && graph.key().find(without) != std::string::npos) fail("no plan for {}", graph.key());
+        return std::make_shared<Plan>(graph);
+    }
+    // The graph as cuDNN's documentation defines it, on what lies at these addresses: NHWC planes, (k,r,s,c/groups) kernels, padding on
+    // all four sides; numbers of 16 bits where the graph says so.
+    void run(const cuda::ConvGraphPlan& plan, void* x, void* kernel, void* bias, void* y) const {
+        host->act([=, graph = static_cast<const Plan&>(plan).graph] { compute(graph, x, kernel, bias, y); });
+    }
+    static void compute(const cuda::ConvGraph& g, void* x, void* kernel, void* bias, void* y) {
+        using cuda::Pass, cuda::Precision, cuda::Bf16, cuda::Fp16;
+        const ConvShape& v = g.shape;
+        const Window& w = v.window;
+        // what cuDNN computes the size of the result from
+        const auto places = [](Index size, Index pads, Index taps, Index dilation, Index stride) {
+            return (size + pads - (taps - 1) * dilation - 1) / stride + 1;
+        };
+        LIMN_CHECK(places(v.h, w.pad_top + g.post_pad_h(), w.r, w.dilation_h, w.stride_h) == v.p &&
+                       places(v.w, w.pad_left + g.post_pad_w(), w.s, w.dilation_w, w.stride_w) == v.q,
+                   "padding and sizes of {} do not fit together", g.key());
+        const bool narrow = g.precision == Precision::bf16 || g.precision == Precision::fp16;
+        const auto load = [&](const Shape& shape, const void* from) {
+            Tensor t(shape);
+            for (Index i = 0; i < t.size(); i++) {
+                const std::uint16_t half = narrow ? static_cast<const std::uint16_t*>(from)[i] : std::uint16_t(0);
+                t.data()[i] = g.precision == Precision::bf16   ? Bf16::widen(half)
+                              : g.precision == Precision::fp16 ? Fp16::widen(half)
+                                                               : static_cast<const float*>(from)[i];
+            }
+            return t;
+        };
+        const auto store = [&](const Tensor& t, void* to) {
+            for (Index i = 0; i < t.size(); i++)
+                if (g.precision == Precision::bf16)
+                    static_cast<std::uint16_t*>(to)[i] = Bf16::narrow(t.data()[i]);
+                else if (g.precision == Precision::fp16)
+                    static_cast<std::uint16_t*>(to)[i] = Fp16::narrow(t.data()[i]);
+                else
+                    static_cast<float*>(to)[i] = t.data()[i];
+        };
+        for (const void* address : {x, kernel, bias, y})
+            LIMN_CHECK(reinterpret_cast<std::uintptr_t>(address) % std::uintptr_t(g.alignment) == 0, "an address is less aligned than {}",
+                       g.key());
+        const Backend& loops = reference_backend();
+        const Shape x_shape{g.images, v.h, v.w, v.c}, y_shape{g.images, v.p, v.q, v.k}, krsc{v.k, w.r, w.s, v.c / v.groups},
+            rsck{w.r, w.s, v.c / v.groups, v.k};
+        Tensor hwio(rsck);
+        if (g.pass != Pass::grad_kernel) loops.transpose({1, 2, 3, 0}, load(krsc, kernel), hwio);
+        if (g.pass == Pass::forward) {
+            Tensor out(y_shape);
+            loops.plan_conv2d(v, {hwio, g.bias ? load({v.k}, bias) : Tensor(), {}}, Direction::forward, g.fused)
+                ->run(load(x_shape, x), out);
+            store(out, y);
+        } else if (g.pass == Pass::grad_input) {
+            Tensor out(x_shape);
+            loops.plan_conv2d(v, {hwio, {}, {}}, Direction::grad_input, Fused::none)->run(load(y_shape, y), out);
+            store(out, x);
+        } else {
+            Tensor out(krsc);
+            loops.conv2d_grad_kernel(v, load(x_shape, x), load(y_shape, y), hwio);
+            loops.transpose({3, 0, 1, 2}, hwio, out);
+            store(out, kernel);
+        }
+    }
+
+    void product(const cuda::Product& p) const {
+        host->act([=] {
+            for (int i = 0; i < p.m; i++)
+                for (int j = 0; j < p.n; j++) {
+                    double sum = 0;
+                    for (int l = 0; l < p.k; l++)
+                        sum += double(p.a[p.a_transposed ? l * p.m + i : i * p.k + l]) *
+                               double(p.b[p.b_transposed ? j * p.k + l : l * p.n + j]);
+                    p.c[i * p.n + j] = float(sum);
+                }
+        });
+    }
+
+    std::unique_ptr<Recording> record(const std::function<void()>& work) const {
+        auto recorded = std::make_unique<HostDevice::Work>();
+        recorded->pool = HostDevice::new_pool();
+        host->recording = recorded.get();
+        try {
+            work();
+        } catch (...) {
+            host->recording = nullptr;
+            throw;
+        }
+        host->recording = nullptr;
+        return recorded;
+    }
+};
+
+inline HostDevice& host_device() {
+    static HostDevice device;
+    return device;
+}
+
+class HostBackend : public cuda::DeviceBackend<HostMachine> {
+public:
+    explicit HostBackend(cuda::Precision precision = cuda::Precision::f32, const std::string& without = "")
+        : DeviceBackend(HostMachine{&host_device(), precision, without}) {}
+};
+
+inline const HostBackend& played_gpu() {
+    static const HostBackend backend;
+    return backend;
+}
+
+}  // namespace limn
