@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cam/explain.h"
 #include "view/photo.h"
 #include "weights/model_file.h"
 #include "weights/preprocessing.h"
@@ -20,12 +21,18 @@ namespace limn::cli {
 int run(const std::vector<std::string>& arguments);
 
 // ---- what subcommands that run a model share (options.cpp)
-struct Options {
-    ModelSource source{"paws", "", ""};
-    std::string device = "auto", preprocess = "auto", size, resize = "auto", labels;
+struct DeviceOptions {
+    std::string device = "auto", precision = "f32";
+    bool autotune = false, exact = false;
     int threads = 0;
-    bool json = false, exact = false;
-    const Backend& backend() const;  // --device and --exact
+    const Backend& backend() const;  // auto: a GPU if there is one that works, else the cpu, with a note if there is one that does not
+};
+void add_device_options(CLI::App& command, DeviceOptions& options);
+
+struct Options : DeviceOptions {
+    ModelSource source{"paws", "", ""};
+    std::string preprocess = "auto", size, resize = "auto", labels;
+    bool json = false;
 };
 void add_model_options(CLI::App& command, Options& options);
 void add_image_options(CLI::App& command, Options& options);
@@ -39,6 +46,20 @@ struct Ready {
     double load_ms = 0;
 };
 Ready prepare(const Options& options);
+
+// An Explainer of batches. With --device auto, a GPU with too little memory is given up for the cpu, with a note.
+class Explaining {
+public:
+    Explaining(const Options& options, Ready& ready, Request request, Index top);
+    std::vector<Explained> operator()(const Tensor& images, const std::vector<Tensor>& photos = {});
+
+private:
+    const Options& options_;
+    Ready& ready_;
+    Request request_;
+    Index top_;
+    std::optional<Explainer> explainer_;
+};
 void print_notes(const LoadedModel& loaded);  // to stderr: what was inferred
 
 struct Photo {
@@ -65,9 +86,9 @@ void add_fetch(CLI::App& app);
 void add_train(CLI::App& app);
 void add_bench(CLI::App& app);
 
-void print_plan(const Options& options, const LoadedModel& loaded);          // inspect --plan (plan.cpp)
-Tensor planned_image(const Options& options, const LoadedModel& loaded);     // what is run to see the plan
-void print_gpu_plan(const Options& options, const LoadedModel& loaded, int sm, const std::string& precision);  // gpu_plan.cpp
+void print_plan(const Options& options, LoadedModel& loaded);                    // inspect --plan (plan.cpp)
+Tensor planned_image(const Options& options, const LoadedModel& loaded);         // what is run to see the plan
+void print_gpu_plan(const Options& options, const LoadedModel& loaded, int sm);  // on a GPU that need not be there (gpu_plan.cpp)
 
 // What the user typed, for records: "limn train photos --base vgg16-notop"
 const std::string& command_line();

@@ -93,7 +93,7 @@ public:
 
     void run() {
         make_folder(o_.out);
-        Explainer explain(*ready_.backend, model_, request_, o_.top);
+        Explaining explain(o_, ready_, request_, o_.top);
         const std::size_t batch = ready_.input.height ? 8 : 1;  // photos of their own sizes cannot share a tensor
         ProgressBar bar(o_.images.size() > 1 ? o_.images.size() : 0, "explaining", stderr);
         Json document{{"limn", LIMN_VERSION}, {"model", ready_.loaded.file.string()}, {"images", Json::array()}};

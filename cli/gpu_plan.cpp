@@ -9,8 +9,8 @@
 
 namespace limn::cli {
 
-void print_gpu_plan(const Options& o, const LoadedModel& loaded, int sm, const std::string& precision) {
-    const auto backend = cuda::described_backend(sm, cuda::precision_named(precision));
+void print_gpu_plan(const Options& o, const LoadedModel& loaded, int sm) {
+    const auto backend = cuda::described_backend(sm, cuda::precision_named(o.precision));
     const Model& model = loaded.model;
     using Json = nlohmann::ordered_json;
     Json layers = Json::array();

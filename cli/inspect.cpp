@@ -15,7 +15,6 @@ namespace {
 struct InspectOptions : Options {
     bool keras_config = false, plan = false;
     int sm = 0;
-    std::string precision = "f32";
 };
 
 Index parameters_of(const Layer& layer) {
@@ -40,14 +39,14 @@ std::vector<std::string> broken_weights(const Model& model) {
 
 void inspect(const InspectOptions& o) {
     set_thread_count(o.threads);
-    const LoadedModel loaded = load_model(o.source);
+    LoadedModel loaded = load_model(o.source);
     const Model& model = loaded.model;
     if (o.keras_config) {
         fmt::print("{}\n", keras_config_of(model));
         return;
     }
     LIMN_CHECK(!o.sm || (o.plan && (o.device == "cuda" || o.device == "auto")), "--sm is for --plan --device cuda");
-    if (o.sm) return print_gpu_plan(o, loaded, o.sm, o.precision);
+    if (o.sm) return print_gpu_plan(o, loaded, o.sm);
     if (o.plan) return print_plan(o, loaded);
     const PreprocessChoice choice = preprocess_of(loaded);
     const std::vector<std::string> broken = broken_weights(model);
@@ -135,7 +134,6 @@ void add_inspect(CLI::App& app) {
                       "how each layer is computed: algorithm, why no better one, time, share of what the machine can do");
     command->add_option("--sm", o->sm,
                         "with --plan --device cuda: what would run on a GPU of this compute capability, such as 90 (none is needed)");
-    command->add_option("--precision", o->precision, "with --sm: f32, tf32, bf16 or fp16")->capture_default_str();
     command->add_option("--size", o->size, "for --plan: HxW of the image, where the network leaves it open (default: 224x224)");
     command->footer(
         "Examples:\n  limn inspect my_model.h5\n  limn inspect vgg16 --plan --threads 2\n"

@@ -6,6 +6,7 @@
 
 #include "cam/target.h"
 #include "cli/cli.h"
+#include "engine/cuda/cuda.h"
 #include "engine/file.h"
 #include "engine/threads.h"
 #include "view/image.h"
@@ -15,17 +16,42 @@ namespace limn::cli {
 std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1); }
 double milliseconds_since(std::int64_t start) { return double(now_ns() - start) / 1e6; }
 
-const Backend& Options::backend() const {
+static void note_that_cpu_is_used(const std::string& why) { std::fprintf(stderr, "limn: note: the cpu is used: %s\n", why.c_str()); }
+
+const Backend& DeviceOptions::backend() const {
+    const cuda::Settings settings{cuda::precision_named(precision), autotune};
+    const bool gpu_may_be_used = (device == "auto" && !exact) || device == "cuda";
     LIMN_CHECK(!exact || device == "auto" || device == "cpu", "--exact is for --device cpu; '{}' has no choice of algorithms", device);
-    return backend_named(exact ? "cpu-exact" : device);
+    LIMN_CHECK(gpu_may_be_used || settings == cuda::Settings{},
+               "--precision and --autotune are for a GPU (--device cuda); '{}' computes in f32", device);
+    if (exact) return backend_named("cpu-exact");
+    if (device == "cuda") return cuda::backend(settings);
+    if (device != "auto") return backend_named(device);
+    std::string why = cuda::problem();
+    try {
+        if (why.empty()) return cuda::backend(settings);
+    } catch (const Error& e) {  // it is there, but does not work
+        why = e.what();
+    }
+    if (cuda::worth_a_word() || settings != cuda::Settings{}) note_that_cpu_is_used(why);
+    return cpu_backend();
+}
+
+void add_device_options(CLI::App& command, DeviceOptions& o) {
+    command.add_option("--device", o.device, "auto (a GPU if there is one), cpu, cuda or reference")->capture_default_str();
+    command
+        .add_option("--precision", o.precision,
+                    "on a GPU: f32; tf32 (10 bits of mantissa in products, much faster); bf16 or fp16 (convolutions of 16-bit numbers)")
+        ->capture_default_str();
+    command.add_flag("--autotune", o.autotune, "on a GPU: time cuDNN's candidates for each convolution and keep the fastest");
+    command.add_flag("--exact", o.exact, "on the cpu: only the definition's sums, no Winograd (slower, some digits more)");
+    command.add_option("--threads", o.threads, "default: the cores this process may use");
 }
 
 void add_model_options(CLI::App& command, Options& o) {
     command.add_option("--config", o.source.config, "for files with weights only: a .json or .h5 that holds the model_config");
     command.add_option("--arch", o.source.architecture, "for files with weights only: vgg16, vgg16-notop, vgg19, squeezenet...");
-    command.add_option("--device", o.device, "auto, cpu, cuda or reference")->capture_default_str();
-    command.add_flag("--exact", o.exact, "on the cpu: only the definition's sums, no Winograd (slower, some digits more)");
-    command.add_option("--threads", o.threads, "default: the cores this process may use");
+    add_device_options(command, o);
 }
 
 void add_image_options(CLI::App& command, Options& o) {
@@ -75,13 +101,40 @@ Resampling parse_resize(const std::string& text) {
     return text == "nearest" ? Resampling::nearest : Resampling::bilinear;
 }
 
+// Goes on with the cpu, if the user did not ask for anything else.
+static void fall_back(Ready& ready, const Options& o, const OutOfMemory& problem) {
+    if (o.device != "auto" || !ready.backend->device()) throw problem;
+    note_that_cpu_is_used(problem.what());
+    ready.loaded.model.move_to(nullptr);
+    ready.backend = &cpu_backend();
+}
+
+Explaining::Explaining(const Options& options, Ready& ready, Request request, Index top)
+    : options_(options), ready_(ready), request_(std::move(request)), top_(top) {
+    explainer_.emplace(*ready.backend, ready.loaded.model, request_, top);
+}
+
+std::vector<Explained> Explaining::operator()(const Tensor& images, const std::vector<Tensor>& photos) {
+    try {
+        return (*explainer_)(images, photos);
+    } catch (const OutOfMemory& e) {
+        fall_back(ready_, options_, e);
+    }
+    explainer_.emplace(*ready_.backend, ready_.loaded.model, request_, top_);
+    return (*explainer_)(images, photos);
+}
+
 Ready prepare(const Options& o) {
     const std::int64_t start = now_ns();
     set_thread_count(o.threads);
     Ready ready;
     ready.backend = &o.backend();
     ready.loaded = load_model(o.source);
-    ready.loaded.model.move_to(ready.backend->device());
+    try {
+        ready.loaded.model.move_to(ready.backend->device());
+    } catch (const OutOfMemory& e) {
+        fall_back(ready, o, e);
+    }
     const Model& model = ready.loaded.model;
     if (!o.labels.empty()) ready.loaded.labels = read_labels(o.labels);
     const auto asked = [](const std::string& option, const std::string& stored) {

@@ -32,8 +32,10 @@ Tensor planned_image(const Options& o, const LoadedModel& loaded) {
     return Tensor::full(image, 1);
 }
 
-void print_plan(const Options& o, const LoadedModel& loaded) {
+void print_plan(const Options& o, LoadedModel& loaded) {
     const Backend& backend = o.backend();
+    Device* gpu = backend.device();
+    loaded.model.move_to(gpu);
     const Model& model = loaded.model;
     const Tensor x = planned_image(o, loaded);
 
@@ -44,6 +46,7 @@ void print_plan(const Options& o, const LoadedModel& loaded) {
         std::size_t i = 0;
         std::int64_t start = now_ns();
         model.observe(tape, {x}, [&](const Layer& layer, int node, const Tensor& value) {
+            if (gpu) gpu->wait();
             const double ms = milliseconds_since(start);
             if (run == 0) {
                 Row row{model.node(node).name, layer.class_name, "", ""};
@@ -66,9 +69,9 @@ void print_plan(const Options& o, const LoadedModel& loaded) {
             start = now_ns();
         });
     }
-    const cpu::Peak peak = cpu::measure_peak();
+    const cpu::Peak peak = gpu ? cpu::Peak{} : cpu::measure_peak();  // a GPU's is not measured here
     // No faster than its arithmetic at the peak, nor than its bytes from memory (what stays in the caches may beat that).
-    const auto bound_ms = [&](const Row& row) { return std::max(2 * row.done / peak.gflops, row.bytes / peak.gbytes) / 1e6; };
+    const auto bound_ms = [&](const Row& row) { return gpu ? 0 : std::max(2 * row.done / peak.gflops, row.bytes / peak.gbytes) / 1e6; };
     if (o.json) {
         nlohmann::ordered_json layers = nlohmann::ordered_json::array();
         for (const Row& row : rows)
@@ -89,7 +92,11 @@ void print_plan(const Options& o, const LoadedModel& loaded) {
     }
     std::size_t width = 5;
     for (const Row& row : rows) width = std::max(width, row.layer.size());
-    fmt::print("{} on {}: {:.0f} GFLOP/s and {:.1f} GB/s at most, measured now\n\n", model.name, backend.name(), peak.gflops, peak.gbytes);
+    if (gpu)
+        fmt::print("{} on {}; each layer is waited for, which costs some 10 us\n\n", model.name, backend.name());
+    else
+        fmt::print("{} on {}: {:.0f} GFLOP/s and {:.1f} GB/s at most, measured now\n\n", model.name, backend.name(), peak.gflops,
+                   peak.gbytes);
     fmt::print("{:<{}}  {:<15}  {:>8}  {:>7}  {:>8}  {:>7}  {:>6}  {}\n", "layer", width, "algorithm", "ms", "GFLOP", "GFLOP/s", "MB",
                "bound", "why not better");
     double ms = 0, flop = 0, bound = 0;
@@ -99,8 +106,9 @@ void print_plan(const Options& o, const LoadedModel& loaded) {
                    row.bytes / 1e6, 100 * bound_ms(row) / row.ms, row.refusals);
         ms += row.ms, flop += 2 * row.definition, bound += bound_ms(row);
     }
-    fmt::print("\nin all {:.2f} ms, {:.2f} GFLOP by definition, {:.1f} GFLOP/s; {:.0f} % of the bound\n", ms, flop / 1e9, flop / ms / 1e6,
-               100 * bound / ms);
+    fmt::print("\nin all {:.2f} ms, {:.2f} GFLOP by definition, {:.1f} GFLOP/s", ms, flop / 1e9, flop / ms / 1e6);
+    if (gpu) return fmt::print("\n");
+    fmt::print("; {:.0f} % of the bound\n", 100 * bound / ms);
     fmt::print(
         "GFLOP: by the definition of the layer. bound: the time of the arithmetic really done at the machine's peak, or of the bytes of\n"
         "weights and values through memory, whichever is longer, as a share of the time taken (caches, and weights\n"

@@ -15,7 +15,7 @@ struct PredictOptions : Options {
 };
 
 void predict(const PredictOptions& o) {
-    const Ready ready = prepare(o);
+    Ready ready = prepare(o);
     print_notes(ready.loaded);
     using Json = nlohmann::ordered_json;
     Json document{{"limn", LIMN_VERSION},
@@ -24,7 +24,7 @@ void predict(const PredictOptions& o) {
                   {"images", Json::array()}};
     const std::size_t batch = ready.input.height ? 8 : 1;
     ProgressBar bar(o.images.size() > 8 ? o.images.size() : 0, "predicting", stderr);
-    Explainer explain(*ready.backend, ready.loaded.model, {{}, {}, "auto", Score::logit, ready.loaded.labels}, o.top);  // scores only
+    Explaining explain(o, ready, {{}, {}, "auto", Score::logit, ready.loaded.labels}, o.top);  // scores only
     for (std::size_t first = 0; first < o.images.size(); first += batch) {
         std::vector<Photo> photos;
         for (std::size_t i = first; i < std::min(o.images.size(), first + batch); i++) photos.push_back(load_photo(o.images[i], ready));

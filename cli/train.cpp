@@ -23,15 +23,14 @@ namespace limn::cli {
 
 namespace {
 
-struct TrainOptions {
+struct TrainOptions : DeviceOptions {
     std::string folder, validation, base, base_layer, head = "gap", unfreeze, architecture, model, out = "limn-train";
-    std::string size, validation_size, store = "float32", resize = "bilinear", preprocess = "auto", augment = "auto", device = "auto",
-                                       bad_photos = "skip";
+    std::string size, validation_size, store = "float32", resize = "bilinear", preprocess = "auto", augment = "auto", bad_photos = "skip";
     std::string teacher;
     std::vector<std::string> log{"html"};
     double dropout = 0, teacher_weight = 0.5, validation_share = 0.2, learning_rate = 0, warmup = -1, weight_decay = -1;
     Index batch = 32;
-    int epochs = 0, threads = 0, workers = 1, show = 8, show_every = 1;
+    int epochs = 0, workers = 1, show = 8, show_every = 1;
     TrainSettings settings;
 };
 
@@ -150,7 +149,7 @@ Index trainable_count(const Model& model) {
 
 void train(TrainOptions o) {
     set_thread_count(o.threads);
-    const Backend& backend = backend_named(o.device);
+    const Backend& backend = o.backend();
     LIMN_CHECK(o.bad_photos == "skip" || o.bad_photos == "refuse", "--bad-photos {}: skip and refuse are known", o.bad_photos);
 
     const Dataset data = open_dataset(o.folder, {o.validation, o.validation_share, o.settings.seed});
@@ -312,8 +311,7 @@ void add_train(CLI::App& app) {
     command->add_option("--log", o->log, "html, tensorboard, wandb, png, or none")->delimiter(',')->capture_default_str();
     command->add_option("--show", o->show, "validation photos to show each epoch")->capture_default_str()->check(CLI::Range(0, 1000));
     command->add_option("--show-every", o->show_every, "after every so many epochs")->capture_default_str();
-    command->add_option("--device", o->device, "auto, cpu, cuda or reference")->capture_default_str();
-    command->add_option("--threads", o->threads, "default: the cores this process may use");
+    add_device_options(*command, *o);
     command->add_option("--workers", o->workers, "threads that prepare photos")->capture_default_str()->check(CLI::Range(1, 256));
     command->footer(
         "Examples:\n"

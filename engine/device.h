@@ -1,6 +1,6 @@
 // A machine with memory of its own, in which tensors can lie: a GPU. Tensors of the host lie in engine/memory.h's memory.
 //
-// A device works through what it is told in order, while the host goes on; only to_host waits until it is done.
+// A device works through what it is told in order, while the host goes on; only to_host and wait return when it is done.
 // It computes nothing: its backend does (engine/cuda/), and Tensor::on moves tensors there and back.
 #pragma once
 
@@ -19,6 +19,7 @@ public:
     virtual void copy(void* to, const void* from, std::size_t bytes) = 0;       // both here
     virtual void from_host(void* to, const void* host, std::size_t bytes) = 0;  // host may be changed afterwards
     virtual void to_host(void* host, const void* from, std::size_t bytes) = 0;
+    virtual void wait() = 0;  // until all is done
 };
 
 }  // namespace limn

@@ -37,6 +37,7 @@ public:
         std::memcpy(host, from, bytes);
         copies_out++;
     }
+    void wait() override {}
 
     // Does it, or adds it to what is being recorded.
     void act(std::function<void()> action) {

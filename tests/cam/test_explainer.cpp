@@ -1,0 +1,163 @@
+// One request for batch after batch, on the cpu and on a machine that the host plays: the same answers, what stays on the device, what is
+// recorded.
+#include "cam/explain.h"
+#include "tests/engine/backends.h"
+#include "tests/support.h"
+#include "tests/support_models.h"
+#include "view/colormap.h"
+#include "weights/model_file.h"
+
+using namespace limn;
+
+namespace {
+
+struct Tiny {
+    TemporaryFolder folder;
+    LoadedModel loaded;
+    explicit Tiny(Index classes = 3, const std::string& activation = "softmax", Index size = 16) {
+        write_model(folder / "tiny.h5", tiny_config(size, classes, activation).dump(), tiny_weights(classes));
+        loaded = load_model({(folder / "tiny.h5").string(), "", ""});
+    }
+    Request request(const std::string& target = "auto", Score score = Score::logit) const {
+        return {{methods().begin(), methods().end()}, {loaded.model.find("conv")}, target, score, {}};
+    }
+};
+
+Tensor photo(Index h, Index w, std::uint64_t seed) {
+    const Tensor noise = random_tensor({h, w, 3}, seed, 0, 256);
+    Tensor bytes({h, w, 3}, DType::u8);
+    std::ranges::transform(noise.values(), bytes.data<std::uint8_t>(), [](float v) { return std::uint8_t(v); });
+    return bytes;
+}
+
+void check_same(const std::vector<Explained>& found, const std::vector<Explained>& expected) {
+    REQUIRE(found.size() == expected.size());
+    for (std::size_t n = 0; n < found.size(); n++) {
+        REQUIRE(found[n].predictions.size() == expected[n].predictions.size());
+        for (std::size_t i = 0; i < found[n].predictions.size(); i++) {
+            CHECK(found[n].predictions[i].index == expected[n].predictions[i].index);
+            CHECK(found[n].predictions[i].score == doctest::Approx(expected[n].predictions[i].score).epsilon(1e-5));
+        }
+        REQUIRE(found[n].maps.size() == expected[n].maps.size());
+        for (std::size_t i = 0; i < found[n].maps.size(); i++) {
+            const Map &a = found[n].maps[i], &b = expected[n].maps[i];
+            CAPTURE(b.method);
+            CHECK(a.method == b.method);
+            CHECK(a.target.index == b.target.index);
+            CHECK(a.target.sign == b.target.sign);
+            CHECK(relative_error(a.raw, b.raw) <= 1e-5);
+            CHECK(a.diagnostics == b.diagnostics);
+            REQUIRE(a.drawn.has_value() == b.drawn.has_value());
+            if (!a.drawn) continue;
+            CHECK(relative_error(a.drawn->heat, b.drawn->heat) <= 1e-5);
+            int worst = 0;  // one level where a rounding differs
+            const auto p = a.drawn->picture.values<std::uint8_t>(), q = b.drawn->picture.values<std::uint8_t>();
+            REQUIRE(p.size() == q.size());
+            std::size_t differing = 0;
+            for (std::size_t j = 0; j < p.size(); j++) differing += p[j] != q[j], worst = std::max(worst, std::abs(p[j] - q[j]));
+            CHECK(differing <= p.size() / 100);
+        }
+    }
+}
+
+}  // namespace
+
+TEST_CASE("every target, score, head and number of images: a device explains as the cpu does") {
+    for (const auto& [classes, activation] : {std::pair(Index(3), "softmax"), {Index(1), "sigmoid"}, {Index(3), "linear"}}) {
+        const Tiny tiny(classes, activation);
+        LoadedModel on_device = load_model({(tiny.folder / "tiny.h5").string(), "", ""});
+        on_device.model.move_to(played_gpu().device());
+        for (const std::string target : {"auto", "0", "top:2"})
+            for (Score score : {Score::logit, Score::output})
+                for (Index images : {1, 3}) {
+                    CAPTURE(activation);
+                    CAPTURE(target);
+                    CAPTURE(images);
+                    Request request = tiny.request(target, score);
+                    request.drawing = {Normalize::max, Paint{}, colour_table(Colormap::jet)};
+                    std::vector<Tensor> photos;
+                    for (Index i = 0; i < images; i++) photos.push_back(photo(20 + 3 * i, 31, std::uint64_t(i)));
+                    const Tensor x = random_tensor({images, 16, 16, 3}, 7);
+                    Explainer cpu(cpu_backend(), tiny.loaded.model, request), gpu(played_gpu(), on_device.model, request);
+                    check_same(gpu(x, photos), cpu(x, photos));
+                }
+    }
+}
+
+TEST_CASE("from the second batch on an explanation is one launch and one copy back, with the new photo's numbers") {
+    Tiny tiny;
+    tiny.loaded.model.move_to(played_gpu().device());
+    const Tiny same;
+    Request request = tiny.request("top:2");
+    request.drawing = {Normalize::max, Paint{}, colour_table(Colormap::jet)};
+    Explainer gpu(played_gpu(), tiny.loaded.model, request), cpu(cpu_backend(), same.loaded.model, request);
+    HostDevice& device = host_device();
+    for (int run = 1; run <= 4; run++) {
+        CAPTURE(run);
+        const Tensor x = random_tensor({1, 16, 16, 3}, std::uint64_t(run));
+        const std::vector<Tensor> photos{photo(24, 30, std::uint64_t(run))};
+        device.launches = device.copies_in = device.copies_out = 0;
+        const auto found = gpu(x, photos);
+        CHECK(gpu.recorded() == (run >= 2));
+        CHECK(device.copies_out == 1);
+        if (run >= 3) CHECK(device.launches == 0);   // none but the recording's
+        if (run >= 2) CHECK(device.copies_in == 2);  // the image and the photo
+        check_same(found, cpu(x, photos));
+    }
+    // another size: planned anew; and back: the old recording still holds
+    const Tensor x = random_tensor({2, 16, 16, 3}, 9);
+    check_same(gpu(x, {photo(8, 8, 1), photo(9, 9, 2)}), cpu(x, {photo(8, 8, 1), photo(9, 9, 2)}));
+    CHECK_FALSE(gpu.recorded());
+    const Tensor again = random_tensor({1, 16, 16, 3}, 10);
+    check_same(gpu(again, {photo(24, 30, 5)}), cpu(again, {photo(24, 30, 5)}));
+    CHECK(gpu.recorded());
+    CHECK_THROWS_WITH_AS(gpu(x, {photo(8, 8, 1)}), "1 photos for 2 images", Error);
+}
+
+TEST_CASE("weights that are exchanged are seen, also by what was recorded") {
+    Tiny tiny;
+    Model& model = tiny.loaded.model;
+    model.move_to(played_gpu().device());
+    Explainer gpu(played_gpu(), model, tiny.request());
+    const Tensor x = random_tensor({1, 16, 16, 3}, 1);
+    for (int i = 0; i < 3; i++) gpu(x);
+    Layer* conv = model.weighted_layers()[0];
+    for (Layer* layer : model.weighted_layers())
+        if (layer->name == "conv") conv = layer;
+    conv->weights[0].value = random_tensor(conv->weights[0].shape, 99).on(played_gpu().device());
+    const auto changed = gpu(x);
+    CHECK_FALSE(gpu.recorded());
+    check_same(changed, explain(played_gpu(), model, x, tiny.request()));
+}
+
+TEST_CASE("an image that lies on the device already is not written to") {
+    Tiny tiny;
+    tiny.loaded.model.move_to(played_gpu().device());
+    Explainer gpu(played_gpu(), tiny.loaded.model, tiny.request());
+    const Tensor x = random_tensor({1, 16, 16, 3}, 1), there = x.on(played_gpu().device());
+    gpu(there);
+    gpu(random_tensor({1, 16, 16, 3}, 2));
+    CHECK(same_bits(there.host(), x));
+}
+
+TEST_CASE("whole networks, fused and recorded: VGG16's shape of net, residual, depthwise, inception and U-net goldens") {
+    if (!have_shared({"goldens"})) return;
+    for (const std::string name : {"vgg_fc_softmax", "resnet_like", "mobilenet_like", "inception_like", "squeezenet_like", "squeeze_excite",
+                                   "xception_like", "densenet_like", "seed_cam_binary", "channels_first", "activations"}) {
+        CAPTURE(name);
+        const ModelSource source{shared_data("goldens/" + name + ".h5").string(), "", ""};
+        LoadedModel here = load_model(source), there = load_model(source);
+        there.model.move_to(played_gpu().device());
+        Request request{{method_named("grad-cam"), method_named("hirescam")}, {default_layer(here.model)}, "auto", Score::logit, {}};
+        Explainer cpu(cpu_backend(), here.model, request), gpu(played_gpu(), there.model, request);
+        const Shape shape = here.model.node(here.model.inputs[0]).shape;
+        for (int run = 1; run <= 3; run++) {
+            Shape sizes = shape.with(0, 2);
+            for (int axis = 1; axis < 3; axis++)
+                if (sizes[axis] < 0) sizes[axis] = 32;
+            const Tensor x = random_tensor(sizes, std::uint64_t(run));
+            check_same(gpu(x), cpu(x));
+        }
+        CHECK(gpu.recorded());
+    }
+}
