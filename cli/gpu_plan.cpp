@@ -14,37 +14,44 @@ void print_gpu_plan(const Options& o, const LoadedModel& loaded, int sm) {
     const Model& model = loaded.model;
     using Json = nlohmann::ordered_json;
     Json layers = Json::array();
-    std::size_t width = 5;
-    Tape tape(*backend);
-    model.observe(tape, {planned_image(o, loaded)}, [&](const Layer& layer, int, const Tensor&) {
-        const auto* plan = dynamic_cast<const cuda::DescribedPlan*>(layer.plan());
-        if (!plan) return;
-        width = std::max(width, layer.name.size());
-        layers.push_back({{"layer", layer.name},
-                          {"engine", plan->chosen->engine},
-                          {"workspace_bytes", plan->chosen->workspace},
-                          {"candidates", plan->chosen->candidates},
-                          {"gflop", 2 * plan->graph.multiply_adds() / 1e9},
-                          {"graph", plan->graph.key()}});
-    });
-    std::size_t arena = 0;
+    std::size_t width = 5, arena = 0;
     double gflop = 0;
-    for (const Json& layer : layers) {
-        arena = std::max(arena, layer["workspace_bytes"].get<std::size_t>());
-        gflop += layer["gflop"].get<double>();
-    }
+    Tape tape(*backend);
+    model.observe(tape, {planned_image(o, loaded)}, [&](const Layer& layer, int node, const Tensor& value) {
+        Json row{{"layer", model.node(node).name}, {"class", layer.class_name}, {"runs", "own kernels"}};
+        if (const auto* plan = dynamic_cast<const cuda::DescribedPlan*>(layer.plan())) {
+            row["runs"] = plan->algorithm();
+            row["gflop"] = 2 * plan->graph.multiply_adds() / 1e9;
+            row["graph"] = plan->graph.key();
+            row["workspace_bytes"] = plan->chosen ? plan->chosen->workspace : 0;
+            row["candidates"] = plan->chosen ? plan->chosen->candidates : 0;
+            if (!plan->refusals.empty()) row["refused"] = plan->refusals[0].reason;
+            arena = std::max(arena, row["workspace_bytes"].get<std::size_t>());
+        } else if (layer.class_name == "Dense") {
+            const Shape& kernel = layer.weight("kernel").shape();
+            row["runs"] = fmt::format("cuBLAS ({},{}) x {}", value.size() / kernel[1], kernel[0], kernel.str());
+            row["gflop"] = 2 * double(kernel.size()) / 1e9;
+        }
+        width = std::max(width, model.node(node).name.size());
+        gflop += row.value("gflop", 0.0);
+        layers.push_back(std::move(row));
+    });
     if (o.json) {
         fmt::print("{}\n", Json{{"device", backend->name()}, {"workspace_bytes", arena}, {"layers", layers}}.dump(2));
         return;
     }
     fmt::print("{} on {}\n\n{:<{}}  {:>7}  {:>9}  {:>4}  {}\n", model.name, backend->name(), "layer", width, "GFLOP", "workspace", "of",
-               "cuDNN's engine and its settings");
-    for (const Json& layer : layers)
-        fmt::print("{:<{}}  {:>7.3f}  {:>6.1f} MB  {:>4}  {}\n", layer["layer"].get<std::string>(), width, layer["gflop"].get<double>(),
-                   double(layer["workspace_bytes"].get<std::size_t>()) / 1e6, layer["candidates"].get<int>(),
-                   layer["engine"].get<std::string>());
+               "what runs");
+    for (const Json& row : layers) {
+        const bool conv = row.contains("graph");
+        fmt::print("{:<{}}  {:>7}  {:>9}  {:>4}  {}{}\n", row["layer"].get<std::string>(), width,
+                   row.contains("gflop") ? fmt::format("{:.3f}", row["gflop"].get<double>()) : "",
+                   conv ? fmt::format("{:.1f} MB", double(row["workspace_bytes"].get<std::size_t>()) / 1e6) : "",
+                   conv ? std::to_string(row["candidates"].get<int>()) : "", row["runs"].get<std::string>(),
+                   row.contains("refused") ? ": " + row["refused"].get<std::string>() : "");
+    }
     fmt::print(
-        "\n{} convolutions, {:.2f} GFLOP, one workspace of {:.1f} MB\n"
+        "\n{} steps, {:.2f} GFLOP, one workspace of {:.1f} MB; layers that are missing here are done in passing by those before them\n"
         "of: how many engines cuDNN's heuristics named, of any precision; the first that has the precision asked for is taken.\n",
         layers.size(), gflop, double(arena) / 1e6);
 }

@@ -59,6 +59,11 @@ Tensor::Tensor(Shape shape, DType dtype, Device* device) : shape_(shape), dtype_
 
 std::size_t Tensor::bytes() const { return static_cast<std::size_t>(size()) * element_size(dtype_); }
 
+void Tensor::refuse_numbers() const {
+    LIMN_CHECK(!device_, "the numbers of a tensor {} lie on {}: host() brings them here", shape_.str(), device_->name());
+    fail("a tensor of another number type was expected");
+}
+
 Tensor Tensor::zeros(Shape shape, DType dtype, Device* device) {
     Tensor t(shape, dtype, device);
     device ? device->zero(t.address(), t.bytes()) : void(std::memset(t.address(), 0, t.bytes()));

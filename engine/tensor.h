@@ -105,9 +105,9 @@ public:
 
 private:
     template <class T> void check_type() const {
-        LIMN_CHECK(empty() || dtype_ == dtype_of<T>, "a tensor of another number type was expected");
-        LIMN_CHECK(!device_, "the numbers of a tensor {} lie on {}: host() brings them here", shape_.str(), device_->name());
+        if ((dtype_ != dtype_of<T> && !empty()) || device_) refuse_numbers();
     }
+    [[noreturn]] void refuse_numbers() const;
     Shape shape_;
     DType dtype_ = DType::f32;
     Device* device_ = nullptr;

@@ -56,8 +56,16 @@ public:
         ConvGraph graph{forward ? Pass::forward : Pass::grad_input, shape};
         graph.precision = precision_;
         if (forward) graph.fused = fused == Fused::relu_max_pool ? Fused::relu : fused, graph.bias = !weights.bias.empty();
-        return std::make_unique<DescribedPlan>(graph, library_.plan(graph, device_),
-                                               CpuBackend::plan_conv2d(shape, weights, direction, fused));
+        std::unique_ptr<ConvGraphPlan> chosen;
+        std::vector<ConvPlan::Refusal> refusals;
+        try {
+            chosen = library_.plan(graph, device_);
+        } catch (const Error& e) {
+            refusals.push_back({"cudnn", e.what()});
+        }
+        auto plan = std::make_unique<DescribedPlan>(graph, std::move(chosen), CpuBackend::plan_conv2d(shape, weights, direction, fused));
+        plan->refusals = std::move(refusals);
+        return plan;
     }
 
 private:

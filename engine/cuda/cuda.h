@@ -40,13 +40,13 @@ class DescribedPlan : public ConvPlan {
 public:
     DescribedPlan(const ConvGraph& asked, std::unique_ptr<ConvGraphPlan> answer, std::unique_ptr<ConvPlan> on_cpu)
         : graph(asked), chosen(std::move(answer)), on_cpu_(std::move(on_cpu)) {}
-    std::string algorithm() const override { return chosen->engine; }
+    std::string algorithm() const override { return chosen ? "cuDNN " + chosen->engine : "own kernels, by definition"; }
     void run(const Tensor& x, Tensor& y) const override { on_cpu_->run(x, y); }
     Cost cost() const override { return on_cpu_->cost(); }
     bool pools() const override { return on_cpu_->pools(); }
 
     const ConvGraph graph;
-    const std::unique_ptr<ConvGraphPlan> chosen;
+    const std::unique_ptr<ConvGraphPlan> chosen;  // null: cuDNN has none (refusals say why)
 
 private:
     const std::unique_ptr<ConvPlan> on_cpu_;

@@ -44,7 +44,7 @@ inline pid_t start_limn(const std::vector<std::string>& arguments, const Tempora
 }
 
 inline CommandResult limn_command(const std::vector<std::string>& arguments, const TemporaryFolder& folder,
-                            const std::function<void()>& before = {}) {
+                                  const std::function<void()>& before = {}) {
     const pid_t child = start_limn(arguments, folder, before);
     int status = 0;
     waitpid(child, &status, 0);

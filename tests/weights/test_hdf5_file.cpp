@@ -48,7 +48,9 @@ std::string refusal(const std::filesystem::path& path, const std::function<void(
     }
     return "";
 }
-std::string refusal(const std::filesystem::path& path) { return refusal(path, [](const Hdf5File&) {}); }
+std::string refusal(const std::filesystem::path& path) {
+    return refusal(path, [](const Hdf5File&) {});
+}
 std::string read_refusal(const std::filesystem::path& path, const std::string& name) {
     return refusal(path, [&](const Hdf5File& file) { file.read(name); });
 }
@@ -111,7 +113,7 @@ TEST_CASE("HDF5: what is no HDF5 file is refused with what it looks like") {
         CHECK(refusal(path).find(e.said) != std::string::npos);
     }
     std::filesystem::remove(path);
-    REQUIRE(mkfifo(path.c_str(), 0600) == 0);              // must not wait for a writer
+    REQUIRE(mkfifo(path.c_str(), 0600) == 0);  // must not wait for a writer
     CHECK(refusal(path).find("is not a regular file") != std::string::npos);
 }
 
@@ -177,7 +179,7 @@ TEST_CASE("HDF5: the mapping is of the file that was opened, whatever its name m
     };
     write(1);
     const Hdf5File file(folder / "a.h5");
-    write(2);                                              // a new file under the old name
+    write(2);  // a new file under the old name
     CHECK(file.read("/x").at_flat(0) == 1);
     CHECK(Hdf5File(folder / "a.h5").read("/x").at_flat(0) == 2);
 }
@@ -191,7 +193,11 @@ TEST_CASE("HDF5: numbers that cannot be looked at in place are read") {
         H5Pset_userblock(creation, 512);
         const hid_t type = text_type(H5T_VARIABLE, H5T_STR_NULLTERM);
         const char* text = "hello";
-        { Raw raw(path, creation); raw.array("x", H5T_NATIVE_FLOAT, {3}, values); raw.attribute("/", "t", type, -1, &text); }
+        {
+            Raw raw(path, creation);
+            raw.array("x", H5T_NATIVE_FLOAT, {3}, values);
+            raw.attribute("/", "t", type, -1, &text);
+        }
         H5Tclose(type), H5Pclose(creation);
         const Hdf5File file(path);
         CHECK(file.mapped("/x"));
@@ -199,7 +205,11 @@ TEST_CASE("HDF5: numbers that cannot be looked at in place are read") {
         CHECK(file.text("/", "t") == "hello");
     }
     SUBCASE("at an odd place") {
-        { Raw raw(path); raw.array("bytes", H5T_STD_U8LE, {3}, "abc"); raw.array("x", H5T_NATIVE_FLOAT, {3}, values); }
+        {
+            Raw raw(path);
+            raw.array("bytes", H5T_STD_U8LE, {3}, "abc");
+            raw.array("x", H5T_NATIVE_FLOAT, {3}, values);
+        }
         const Hdf5File file(path);
         CHECK_FALSE(file.mapped("/x"));
         CHECK(file.read("/x").at_flat(2) == 3);
@@ -209,14 +219,20 @@ TEST_CASE("HDF5: numbers that cannot be looked at in place are read") {
         const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
         const float fill = 7;
         H5Pset_fill_value(creation, H5T_NATIVE_FLOAT, &fill);
-        { Raw raw(path); raw.array("x", H5T_NATIVE_FLOAT, {3}, nullptr, creation); }
+        {
+            Raw raw(path);
+            raw.array("x", H5T_NATIVE_FLOAT, {3}, nullptr, creation);
+        }
         H5Pclose(creation);
         const Hdf5File file(path);
         CHECK_FALSE(file.mapped("/x"));
         CHECK(file.read("/x").at_flat(2) == 7);
     }
     SUBCASE("none at all") {
-        { Raw raw(path); raw.array("x", H5T_NATIVE_FLOAT, {3, 0, 5}, nullptr); }
+        {
+            Raw raw(path);
+            raw.array("x", H5T_NATIVE_FLOAT, {3, 0, 5}, nullptr);
+        }
         const Hdf5File file(path);
         CHECK_FALSE(file.mapped("/x"));
         CHECK(file.read("/x").shape() == Shape{3, 0, 5});
@@ -226,7 +242,10 @@ TEST_CASE("HDF5: numbers that cannot be looked at in place are read") {
         std::iota(halves.begin(), halves.end(), 0);
         const hid_t half = H5Tcopy(H5T_IEEE_F32LE);
         H5Tset_fields(half, 15, 10, 5, 0, 10), H5Tset_size(half, 2), H5Tset_ebias(half, 15);
-        { Raw raw(path); raw.array("x", half, {hsize_t(halves.size())}, halves.data()); }
+        {
+            Raw raw(path);
+            raw.array("x", half, {hsize_t(halves.size())}, halves.data());
+        }
         H5Tclose(half);
         const Tensor x = Hdf5File(path).read("/x");
         int wrong = 0;
@@ -242,7 +261,7 @@ TEST_CASE("HDF5: numbers that cannot be looked at in place are read") {
     }
     SUBCASE("bfloat16 as Keras marks it, and two bytes of anything") {
         const hid_t two_bytes = H5Tcreate(H5T_OPAQUE, 2), text = text_type(H5T_VARIABLE, H5T_STR_NULLTERM, H5T_CSET_UTF8);
-        const std::uint16_t halves[] = {0x3fc0, 0xc000, 0x7f80};   // 1.5, -2, infinity
+        const std::uint16_t halves[] = {0x3fc0, 0xc000, 0x7f80};  // 1.5, -2, infinity
         const char *right = "bfloat16", *wrong = "int16";
         {
             Raw raw(path);
@@ -255,8 +274,7 @@ TEST_CASE("HDF5: numbers that cannot be looked at in place are read") {
         CHECK(x.at_flat(0) == 1.5);
         CHECK(x.at_flat(1) == -2);
         CHECK(std::isinf(x.at_flat(2)));
-        for (const char* name : {"/unmarked", "/other"})
-            CHECK(read_refusal(path, name).find("does not hold numbers") != std::string::npos);
+        for (const char* name : {"/unmarked", "/other"}) CHECK(read_refusal(path, name).find("does not hold numbers") != std::string::npos);
     }
 }
 
@@ -298,7 +316,7 @@ TEST_CASE("HDF5: a path may not pass through links that lead elsewhere, nor be e
     {
         Raw raw(path);
         const hid_t g = H5Gcreate2(raw.file, "g", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-        H5Lcreate_hard(raw.file, "/g", g, "again", H5P_DEFAULT, H5P_DEFAULT);          // a circle
+        H5Lcreate_hard(raw.file, "/g", g, "again", H5P_DEFAULT, H5P_DEFAULT);  // a circle
         H5Lcreate_soft("/g", raw.file, "soft", H5P_DEFAULT, H5P_DEFAULT);
         H5Gclose(g);
     }
@@ -330,15 +348,15 @@ TEST_CASE("HDF5: text attributes in all the forms Keras's versions wrote") {
         raw.attribute("/", "variable list", any_ascii, 3, many);
         raw.attribute("/", "long", any_utf8, -1, &long_pointer);
         raw.attribute("/", "never written", any_utf8, 2, nullptr);
-        for (const auto& [name, padding, bytes] : std::vector<std::tuple<const char*, H5T_str_t, const char*>>{
-                 {"zero padded", H5T_STR_NULLPAD, "abcdxy\0"},
-                 {"zero ended", H5T_STR_NULLTERM, "abc\0xy\0"},
-                 {"space padded", H5T_STR_SPACEPAD, "abcdxy  "}}) {
+        for (const auto& [name, padding, bytes] :
+             std::vector<std::tuple<const char*, H5T_str_t, const char*>>{{"zero padded", H5T_STR_NULLPAD, "abcdxy\0"},
+                                                                          {"zero ended", H5T_STR_NULLTERM, "abc\0xy\0"},
+                                                                          {"space padded", H5T_STR_SPACEPAD, "abcdxy  "}}) {
             const hid_t four = text_type(4, padding);
             raw.attribute("/", name, four, 2, bytes);
             H5Tclose(four);
         }
-        raw.attribute("/", "empty list", H5T_IEEE_F64LE, 0, nullptr);          // how NumPy writes []
+        raw.attribute("/", "empty list", H5T_IEEE_F64LE, 0, nullptr);  // how NumPy writes []
         raw.attribute("/", "numbers", H5T_STD_I16BE, 3, "\0\1\xff\xff\0\2");
         for (int i = 0; i < 3; i++) raw.attribute("/", ("split" + std::to_string(i)).c_str(), any_ascii, 1, &many[i]);
         raw.attribute("/", "both", any_ascii, 1, &many[2]);
@@ -355,7 +373,7 @@ TEST_CASE("HDF5: text attributes in all the forms Keras's versions wrote") {
     CHECK(file.texts("/", "space padded") == Texts{"abcd", "xy"});
     CHECK(file.texts("/", "empty list").empty());
     CHECK(file.texts("/", "split") == Texts{"first", "", "third"});
-    CHECK(file.texts("/", "both") == Texts{"third"});      // the plain name wins
+    CHECK(file.texts("/", "both") == Texts{"third"});  // the plain name wins
     CHECK(file.has_attribute("/", "split"));
     CHECK_FALSE(file.has_attribute("/", "absent"));
     CHECK_FALSE(file.has_attribute("/absent", "variable"));
@@ -390,7 +408,7 @@ TEST_CASE("HDF5: a damaged reference to a text is an Error: HDF5 itself would re
         put(path, bytes);
         return refusal(path, [](const Hdf5File& file) { file.text("/", "t"); });
     };
-    CHECK(with(0, char(text.size())) == "");               // as it was
+    CHECK(with(0, char(text.size())) == "");  // as it was
     struct Damage {
         std::size_t offset;
         char byte;
@@ -425,9 +443,7 @@ TEST_CASE("HDF5 writer: all or nothing") {
     const auto path = folder / "a.h5";
     const auto files = [&] { return std::distance(std::filesystem::directory_iterator(folder.path), {}); };
     put(path, "what was there before");
-    SUBCASE("without commit") {
-        Hdf5Writer(path).dataset("/x", counting({3}));
-    }
+    SUBCASE("without commit") { Hdf5Writer(path).dataset("/x", counting({3})); }
     SUBCASE("after an error that was caught") {
         Hdf5Writer file(path);
         file.dataset("/x", counting({3}));
@@ -476,7 +492,7 @@ TEST_CASE("HDF5 writer: the same numbers give the same file, whenever it is writ
         file.commit();
     };
     write("a.h5");
-    for (const std::time_t start = std::time(nullptr); std::time(nullptr) == start;) usleep(10000);   // HDF5 would note the second
+    for (const std::time_t start = std::time(nullptr); std::time(nullptr) == start;) usleep(10000);  // HDF5 would note the second
     write("b.h5");
     CHECK(content(folder / "a.h5") == content(folder / "b.h5"));
 }

@@ -38,7 +38,7 @@ TEST_CASE("HDF5: every number type and layout is read; only plain float32 is map
         make(path, type);
         check_counting(path, false);
     }
-    const hid_t half = H5Tcopy(H5T_IEEE_F32LE);            // float16 as HDF5 describes it
+    const hid_t half = H5Tcopy(H5T_IEEE_F32LE);  // float16 as HDF5 describes it
     H5Tset_fields(half, 15, 10, 5, 0, 10), H5Tset_size(half, 2), H5Tset_ebias(half, 15);
     make(path, half);
     check_counting(path, false);
@@ -80,9 +80,10 @@ TEST_CASE("HDF5: links and storage that lead out of the file are refused") {
 TEST_CASE("HDF5: a small file that declares huge arrays is refused before memory is taken") {
     const TemporaryFolder folder;
     const auto path = folder / "a.h5";
-    const hsize_t sizes[] = {1 << 20, 1 << 15};            // 128 GB of nothing
+    const hsize_t sizes[] = {1 << 20, 1 << 15};  // 128 GB of nothing
     const hsize_t chunk[] = {1024, 1024};
-    const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), space = H5Screate_simple(2, sizes, nullptr), properties = H5Pcreate(H5P_DATASET_CREATE);
+    const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), space = H5Screate_simple(2, sizes, nullptr),
+                properties = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_chunk(properties, 2, chunk);
     H5Dclose(H5Dcreate2(file, "/bomb", H5T_IEEE_F32LE, space, H5P_DEFAULT, properties, H5P_DEFAULT));
     H5Pclose(properties), H5Sclose(space), H5Fclose(file);
