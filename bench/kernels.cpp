@@ -1,6 +1,7 @@
 // Every algorithm on every shape of convolution of the usual networks: checked against the definition first, then timed.
 //
 //     bench_kernels [--networks vgg16,resnet50,mobilenet,squeezenet] [--shape HxWxC:K:RxS[:stride]]... [--batch N] [--threads T]
+//                   [--device cuda [--precision tf32] [--autotune 1]]
 //                   [--benchmark_format=json] [--benchmark_filter=winograd] ...           (Google Benchmark's own options)
 //
 // A line is one algorithm on one shape. Counters: GFLOP/s by the definition of the layer, GFLOP/s really done (Winograd does fewer, padding
@@ -21,6 +22,7 @@
 #include "bench/shapes.h"
 #include "engine/cpu/conv_plan.h"
 #include "engine/cpu/peak.h"
+#include "engine/cuda/cuda.h"
 #include "engine/threads.h"
 
 using namespace limn;
@@ -90,12 +92,46 @@ void measure(benchmark::State& state, const Case& c, const cpu::Candidate& candi
     state.counters["error"] = error;
 }
 
+// On a GPU: forward, and toward the input; twenty in a recording, so that launches are hidden; the GPU's own clock.
+void measure_on_gpu(benchmark::State& state, const Case& c, Direction direction, Index batch, const cuda::Settings& settings) {
+    const Backend& backend = cuda::backend(settings);
+    const ConvShape v = c.shape();
+    const bool forward = direction == Direction::forward;
+    const double inputs = double(v.window.r * v.window.s * v.c / v.groups);
+    const ConvWeights weights{noise({v.window.r, v.window.s, v.c / v.groups, v.k}, "kernel", std::sqrt(2 / inputs)),
+                              forward ? noise({v.k}, "bias", 0.1) : Tensor(),
+                              {}};
+    const Tensor x = noise(forward ? Shape{batch, v.h, v.w, v.c} : Shape{batch, v.p, v.q, v.k}, "x", 1).on(backend.device());
+    Tensor y = x.like(forward ? Shape{batch, v.p, v.q, v.k} : Shape{batch, v.h, v.w, v.c});
+    const auto plan = backend.plan_conv2d(v, weights, direction, forward ? Fused::relu : Fused::none);
+    plan->run(x, y);
+    double error = 0;
+    if (forward) {
+        constexpr double most[] = {2e-5, 4e-3, 4e-2, 1e-2};  // f32, tf32, bf16, fp16
+        error = error_of(v, x.host(), weights.kernel, weights.bias, y.host());
+        if (!(error <= most[int(settings.precision)]))
+            return state.SkipWithError(fmt::format("wrong: relative error {:.1e}", error).c_str());
+    }
+    constexpr int together = 20;
+    const auto recording = backend.record([&] {
+        for (int i = 0; i < together; i++) plan->run(x, y);
+    });
+    for (auto _ : state) state.SetIterationTime(backend.device()->milliseconds([&] { recording->run(); }) / 1000);
+    const ConvPlan::Cost cost = plan->cost();
+    const double flop = 2 * cost.definition * double(batch) * together;
+    state.counters["us"] = benchmark::Counter(1e-6 * together, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+    state.counters["TFLOP/s"] = benchmark::Counter(1e-12 * flop, benchmark::Counter::kIsIterationInvariantRate);
+    state.counters["error"] = error;
+    state.SetLabel(plan->algorithm());
+}
+
 int run(int argc, char** argv) {
     benchmark::Initialize(&argc, argv);
     std::string networks = "vgg16";
     std::vector<Case> cases;
     Index batch = 1;
-    bool own = false;
+    bool own = false, on_gpu = false;
+    cuda::Settings settings;
     for (int i = 1; i < argc; i += 2) {
         const std::string option = argv[i];
         LIMN_CHECK(i + 1 < argc, "{}: a value was expected", option);
@@ -104,7 +140,14 @@ int run(int argc, char** argv) {
             networks = value;
         else if (option == "--shape")
             cases.push_back(parse_case(value)), own = true;
-        else if (option == "--batch" || option == "--threads") {
+        else if (option == "--device") {
+            LIMN_CHECK(value == "cpu" || value == "cuda", "--device {}: cpu and cuda are known", value);
+            on_gpu = value == "cuda";
+        } else if (option == "--precision") {
+            settings.precision = cuda::precision_named(value);
+        } else if (option == "--autotune") {
+            settings.autotune = value == "1";
+        } else if (option == "--batch" || option == "--threads") {
             const int number = std::atoi(value.c_str());
             LIMN_CHECK(number >= 1 && number <= 1024, "{} {}: a number from 1 to 1024 was expected", option, value);
             option == "--batch" ? void(batch = number) : set_thread_count(number);
@@ -118,6 +161,21 @@ int run(int argc, char** argv) {
             for (const Case& c : network(networks.substr(at, end - at))) cases.push_back(c);
             at = end + 1;
         }
+    if (on_gpu) {
+        benchmark::AddCustomContext("limn", fmt::format("{}, batch {}", cuda::backend(settings).name(), batch));
+        std::set<std::string> seen;
+        for (const Case& c : cases) {
+            if (!seen.insert(c.name()).second) continue;
+            for (const Direction direction : {Direction::forward, Direction::grad_input})
+                benchmark::RegisterBenchmark(
+                    fmt::format("{}/{}", c.name(), direction == Direction::forward ? "forward" : "grad_input").c_str(),
+                    [=](benchmark::State& state) { measure_on_gpu(state, c, direction, batch, settings); })
+                    ->UseManualTime()
+                    ->Unit(benchmark::kMillisecond);
+        }
+        benchmark::RunSpecifiedBenchmarks();
+        return 0;
+    }
     const cpu::Peak peak = cpu::measure_peak();
     benchmark::AddCustomContext("peak GFLOP/s", fmt::format("{:.1f}", peak.gflops));
     benchmark::AddCustomContext("peak GB/s", fmt::format("{:.1f}", peak.gbytes));

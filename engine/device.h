@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -20,6 +21,7 @@ public:
     virtual void from_host(void* to, const void* host, std::size_t bytes) = 0;  // host may be changed afterwards
     virtual void to_host(void* host, const void* from, std::size_t bytes) = 0;
     virtual void wait() = 0;  // until all is done
+    virtual double milliseconds(const std::function<void()>& work) = 0;  // from the beginning of what work() asks for to its end, here
 };
 
 }  // namespace limn

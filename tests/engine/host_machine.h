@@ -2,6 +2,7 @@
 // cuBLAS's parts by their definition, recordings. What runs here is the text of the cuda backend but for its calls to NVIDIA's libraries.
 #pragma once
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <set>
@@ -38,6 +39,11 @@ public:
         copies_out++;
     }
     void wait() override {}
+    double milliseconds(const std::function<void()>& work) override {
+        const auto start = std::chrono::steady_clock::now();
+        work();
+        return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    }
 
     // Does it, or adds it to what is being recorded.
     void act(std::function<void()> action) {

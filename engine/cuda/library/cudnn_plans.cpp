@@ -89,12 +89,12 @@ private:
         };
         const auto x = room(wanted_.images * v.h * v.w * v.c), kernel = room(v.window.r * v.window.s * v.c / v.groups * v.k),
                    bias = room(v.k), y = room(wanted_.images * v.p * v.q * v.k);
-        float best = HUGE_VALF;
+        double best = HUGE_VAL;
         for (std::int64_t i = 0; i < graph_.get_execution_plan_count(); i++) {
             std::int64_t bytes = 0;
             if (graph_.get_workspace_size_plan_at_index(i, bytes).is_bad()) continue;
             try {
-                float fastest = HUGE_VALF;
+                double fastest = HUGE_VAL;
                 for (int run = 0; run < 5; run++)
                     fastest = std::min(fastest, gpu_->milliseconds([&] {
                         execute(i, std::size_t(std::max<std::int64_t>(0, bytes)), x.get(), kernel.get(), bias.get(), y.get());

@@ -110,7 +110,7 @@ void GpuDevice::to_host(void* host, const void* from, std::size_t bytes) {
 
 void GpuDevice::wait() { check(cudaStreamSynchronize(stream_), "waiting for its work"); }
 
-float GpuDevice::milliseconds(const std::function<void()>& work) {
+double GpuDevice::milliseconds(const std::function<void()>& work) {
     struct Event {
         cudaEvent_t event = nullptr;
         Event() { check(cudaEventCreate(&event), "making an event"); }
@@ -122,7 +122,7 @@ float GpuDevice::milliseconds(const std::function<void()>& work) {
     check(cudaEventSynchronize(end.event), "timing");
     float ms = 0;
     check(cudaEventElapsedTime(&ms, start.event, end.event), "timing");
-    return ms;
+    return double(ms);
 }
 
 void* GpuDevice::workspace(std::size_t bytes) {

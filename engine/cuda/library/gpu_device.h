@@ -28,7 +28,7 @@ public:
     cudaStream_t stream() const { return stream_; }
     void* workspace(std::size_t bytes);  // shared by all plans, one after another; as large as the largest so far
     void wait() override;
-    float milliseconds(const std::function<void()>& work);  // that the GPU takes for it
+    double milliseconds(const std::function<void()>& work) override;
     void keep(std::shared_ptr<const void> used);            // alive as long as what is being recorded, if something is
     void keep(const Tensor& used);
 
