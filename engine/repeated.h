@@ -12,15 +12,24 @@ public:
     Repeated(const Backend& backend, std::function<void()> work) : backend_(backend), work_(std::move(work)) {}
 
     void run() {
-        if (runs_++ == 1) recording_ = backend_.record(work_);
+        if (runs_++ == 1) record();
         recording_ ? recording_->run() : work_();
     }
     bool recorded() const { return recording_ != nullptr; }
+    const std::string& why_not() const { return why_not_; }  // why the second run could not be recorded
 
 private:
+    void record() {
+        try {
+            recording_ = backend_.record(work_);
+        } catch (const Error& e) {  // it goes on as before
+            why_not_ = e.what();
+        }
+    }
     const Backend& backend_;
     std::function<void()> work_;
     std::unique_ptr<Recording> recording_;
+    std::string why_not_;
     int runs_ = 0;
 };
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <random>
 
@@ -31,12 +32,19 @@ inline bool same_bits(const Tensor& first, const Tensor& second) {
     return a.shape() == b.shape() && a.dtype() == b.dtype() && std::equal(a.values().begin(), a.values().end(), b.values().begin());
 }
 
+// Where something lies that tests need: where the build put it, or where an environment variable of that name says (scripts/gpu).
+inline std::string place_of(const char* variable, const char* built_in) {
+    const char* other = std::getenv(variable);
+    return other ? other : built_in;
+}
+#define LIMN_PLACE(variable) ::limn::place_of(#variable, variable)
+
 // Test data that is not part of the project. Tests that need it say so in one line and pass where it is missing.
-inline std::filesystem::path shared_data(const std::string& name) { return std::filesystem::path(LIMN_SHARED_DIR) / name; }
+inline std::filesystem::path shared_data(const std::string& name) { return std::filesystem::path(LIMN_PLACE(LIMN_SHARED_DIR)) / name; }
 inline bool have_shared(std::initializer_list<std::string> names) {
     for (const std::string& name : names) {
         if (std::filesystem::exists(shared_data(name))) continue;
-        MESSAGE("skipped: needs test data '", name, "' in ", LIMN_SHARED_DIR);
+        MESSAGE("skipped: needs test data '", name, "' in ", LIMN_PLACE(LIMN_SHARED_DIR));
         return false;
     }
     return true;

@@ -161,3 +161,56 @@ TEST_CASE("whole networks, fused and recorded: VGG16's shape of net, residual, d
         CHECK(gpu.recorded());
     }
 }
+
+TEST_CASE("what each precision costs a whole explanation") {
+    if (!have_shared({"goldens"})) return;
+    const ModelSource source{shared_data("goldens/vgg_fc_softmax.h5").string(), "", ""};
+    const LoadedModel here = load_model(source);
+    const Request request{{method_named("grad-cam")}, {default_layer(here.model)}, "0", Score::logit, {}};
+    const Shape shape = here.model.node(here.model.inputs[0]).shape;
+    const Tensor x = random_tensor(shape.with(0, 2), 1);
+    const auto expected = explain(cpu_backend(), here.model, x, request);
+    using cuda::Precision;
+    std::vector<std::unique_ptr<HostBackend>> played;
+    for (const auto& [precision, most] :
+         {std::pair(Precision::f32, 2e-5), {Precision::tf32, 1e-2}, {Precision::bf16, 6e-2}, {Precision::fp16, 1e-2}}) {
+        played.push_back(std::make_unique<HostBackend>(precision));
+        std::vector<const Backend*> list{played.back().get()};
+        if (cuda::problem().empty()) list.push_back(&cuda::backend({precision, false}));
+        for (const Backend* backend : list) {
+            LoadedModel there = load_model(source);
+            there.model.move_to(backend->device());
+            const auto found = explain(*backend, there.model, x, request);
+            double score = 0, map = 0;
+            for (std::size_t n = 0; n < 2; n++) {
+                score = std::max(score, double(std::abs(found[n].predictions[0].score - expected[n].predictions[0].score)));
+                map = std::max(map, relative_error(found[n].maps[0].raw, expected[n].maps[0].raw));
+            }
+            MESSAGE("precision ", std::string(name_of(precision)), " on ", backend->name(), ": a small VGG's probability differs by ",
+                    score, ", its Grad-CAM by ", map, " of its largest value");
+            CHECK(score <= most);
+            CHECK(map <= most);
+        }
+    }
+}
+
+TEST_CASE("an explanation repeats bit for bit, planned, recorded and replayed") {
+    if (!have_shared({"goldens"})) return;
+    for (const Backend* backend : network_backends()) {
+        CAPTURE(backend->name());
+        LoadedModel loaded = load_model({shared_data("goldens/resnet_like.h5").string(), "", ""});
+        loaded.model.move_to(backend->device());
+        const Request request{{methods()[0], methods()[2]}, {default_layer(loaded.model)}, "auto", Score::logit, {}};
+        Shape shape = loaded.model.node(loaded.model.inputs[0]).shape.with(0, 2);
+        for (int axis = 1; axis < 3; axis++)
+            if (shape[axis] < 0) shape[axis] = 32;
+        const Tensor x = random_tensor(shape, 3);
+        Explainer explainer(*backend, loaded.model, request);
+        const auto first = explainer(x);
+        for (int i = 0; i < 5; i++) {
+            const auto again = explainer(x);
+            for (std::size_t n = 0; n < first.size(); n++)
+                for (std::size_t m = 0; m < first[n].maps.size(); m++) CHECK(same_bits(again[n].maps[m].raw, first[n].maps[m].raw));
+        }
+    }
+}

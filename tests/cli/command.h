@@ -34,10 +34,11 @@ inline pid_t start_limn(const std::vector<std::string>& arguments, const Tempora
         const int o = open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), e = open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
         dup2(o, 1), dup2(e, 2);
         if (before) before();
-        std::vector<char*> argv{const_cast<char*>(LIMN_COMMAND)};
+        const std::string program = LIMN_PLACE(LIMN_COMMAND);
+        std::vector<char*> argv{const_cast<char*>(program.c_str())};
         for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
         argv.push_back(nullptr);
-        execv(LIMN_COMMAND, argv.data());
+        execv(program.c_str(), argv.data());
         _exit(127);
     }
     return child;

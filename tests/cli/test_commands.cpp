@@ -83,7 +83,7 @@ TEST_CASE("explain writes picture, raw map, page and JSON, and the JSON on stdou
 
 TEST_CASE("without --model the bundled cat/dog model answers: the sample photo is a cat, and CAM and Grad-CAM are one map") {
     Desk desk;
-    const std::string chelsea = LIMN_GOLDENS_DIR "/../../docs/photos/chelsea.png";
+    const std::string chelsea = LIMN_PLACE(LIMN_GOLDENS_DIR) + "/../../docs/photos/chelsea.png";
     const CommandResult o =
         limn_command({"explain", chelsea, "--method", "cam,grad-cam", "--save", "npy", "--json", "--out", desk.out}, desk);
     REQUIRE_MESSAGE(o.status == 0, o.err);

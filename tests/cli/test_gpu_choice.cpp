@@ -20,7 +20,8 @@ struct Desk : TemporaryFolder {
         std::vector<std::string> arguments{"run", model, "--input", input, "--out", (*this / "out").string()};
         arguments.insert(arguments.end(), more.begin(), more.end());
         return limn_command(arguments, *this, [&] {
-            setenv("LD_LIBRARY_PATH", LIMN_FAKE_DRIVER_DIR, 1);
+            const char* others = std::getenv("LD_LIBRARY_PATH");
+            setenv("LD_LIBRARY_PATH", (LIMN_PLACE(LIMN_FAKE_DRIVER_DIR) + ":" + (others ? others : "")).c_str(), 1);
             setenv("FAKE_DRIVER", answers.c_str(), 1);
         });
     }

@@ -131,6 +131,7 @@ struct HostMachine {
                 const std::uint16_t half = narrow ? static_cast<const std::uint16_t*>(from)[i] : std::uint16_t(0);
                 t.data()[i] = g.precision == Precision::bf16   ? Bf16::widen(half)
                               : g.precision == Precision::fp16 ? Fp16::widen(half)
+                              : g.precision == Precision::tf32 ? tf32(static_cast<const float*>(from)[i])
                                                                : static_cast<const float*>(from)[i];
             }
             return t;
@@ -169,14 +170,18 @@ struct HostMachine {
         }
     }
 
+    // What tensor cores see of a number: 10 bits of its mantissa, rounded to the nearest.
+    static float tf32(float x) { return std::isfinite(x) ? cuda::float_of((cuda::bits_of(x) + 0x1000) & ~0x1fffu) : x; }
+
     void product(const cuda::Product& p) const {
-        host->act([=] {
+        host->act([=, strict = precise == cuda::Precision::f32] {
+            const auto seen = [strict](float x) { return double(strict ? x : tf32(x)); };
             for (int i = 0; i < p.m; i++)
                 for (int j = 0; j < p.n; j++) {
                     double sum = 0;
                     for (int l = 0; l < p.k; l++)
-                        sum += double(p.a[p.a_transposed ? l * p.m + i : i * p.k + l]) *
-                               double(p.b[p.b_transposed ? j * p.k + l : l * p.n + j]);
+                        sum +=
+                            seen(p.a[p.a_transposed ? l * p.m + i : i * p.k + l]) * seen(p.b[p.b_transposed ? j * p.k + l : l * p.n + j]);
                     p.c[i * p.n + j] = float(sum);
                 }
         });

@@ -148,21 +148,37 @@ TEST_CASE("16-bit numbers: rounded to the nearest, halves to even; infinities, N
     }
 }
 
-TEST_CASE("precisions: what 16 bits cost a convolution, forward and toward the input") {
+TEST_CASE("precisions: what each costs a convolution, forward and toward the input; a dense layer") {
     const ConvShape v{{3, 3, 1, 1, 1, 1, 1, 1}, 12, 11, 32, 12, 11, 24};
     const Tensor kernel = random_tensor({3, 3, 32, 24}, 1), bias = random_tensor({24}, 2), x = random_tensor({2, 12, 11, 32}, 3),
-                 dy = random_tensor({2, 12, 11, 24}, 4);
-    Tensor expected({2, 12, 11, 24}), expected_dx(x.shape());
+                 dy = random_tensor({2, 12, 11, 24}, 4), rows = random_tensor({3, 200}, 5), matrix = random_tensor({200, 40}, 6);
+    Tensor expected({2, 12, 11, 24}), expected_dx(x.shape()), expected_dense({3, 40});
     reference_backend().plan_conv2d(v, {kernel, bias, {}}, Direction::forward, Fused::relu)->run(x, expected);
     reference_backend().plan_conv2d(v, {kernel, {}, {}}, Direction::grad_input, Fused::none)->run(dy, expected_dx);
-    for (const auto& [precision, unit] : {std::pair(cuda::Precision::bf16, 0x1p-8), {cuda::Precision::fp16, 0x1p-11}}) {
-        const HostBackend backend(precision);
-        Tensor y(expected.shape()), dx(x.shape());
-        backend.plan_conv2d(v, {kernel, bias, {}}, Direction::forward, Fused::relu)->run(x, y);
-        backend.plan_conv2d(v, {kernel, {}, {}}, Direction::grad_input, Fused::none)->run(dy, dx);
-        CHECK(relative_error(y, expected) <= 2 * unit);
-        CHECK(relative_error(y, expected) > unit / 16);  // it did compute with 16 bits
-        CHECK(relative_error(dx, expected_dx) <= 2 * unit);
+    reference_backend().dense(rows, matrix, {}, Fused::none, expected_dense);
+    using cuda::Precision;
+    std::vector<std::unique_ptr<HostBackend>> played;
+    for (const auto& [precision, unit] :
+         {std::pair(Precision::f32, 0x1p-24), {Precision::tf32, 0x1p-11}, {Precision::bf16, 0x1p-8}, {Precision::fp16, 0x1p-11}}) {
+        played.push_back(std::make_unique<HostBackend>(precision));
+        std::vector<const Backend*> list{played.back().get()};
+        if (cuda::problem().empty()) list.push_back(&cuda::backend({precision, false}));
+        for (const Backend* backend : list) {
+            CAPTURE(backend->name());
+            Tensor y(expected.shape()), dx(x.shape()), dense(expected_dense.shape());
+            backend->plan_conv2d(v, {kernel, bias, {}}, Direction::forward, Fused::relu)->run(x, y);
+            backend->plan_conv2d(v, {kernel, {}, {}}, Direction::grad_input, Fused::none)->run(dy, dx);
+            backend->dense(rows, matrix, {}, Fused::none, dense);
+            const double errors[] = {relative_error(y, expected), relative_error(dx, expected_dx), relative_error(dense, expected_dense)};
+            MESSAGE("precision ", std::string(name_of(precision)), " on ", backend->name(), ": relative error ", errors[0], " forward, ",
+                    errors[1], " toward the input, ", errors[2], " dense");
+            if (precision == Precision::f32) {
+                for (double error : errors) CHECK(error <= rounding(9 * 32));
+                continue;
+            }
+            for (double error : errors) CHECK(error <= 2 * unit);
+            CHECK(errors[0] > unit / 64);  // it did compute so
+        }
     }
 }
 

@@ -39,7 +39,7 @@ double worst_weight(const Model& model, const Golden& golden, const std::string&
 }  // namespace
 
 TEST_CASE("three training steps give Keras's losses, gradients, weights and moving averages") {
-    const std::filesystem::path path = LIMN_GOLDENS_DIR "/training.h5";
+    const std::filesystem::path path = LIMN_PLACE(LIMN_GOLDENS_DIR) + "/training.h5";
     const Hdf5File file(path);
     const std::vector<std::string> cases = file.children("/");
     REQUIRE(cases.size() == 14);

@@ -90,6 +90,12 @@ struct GpuMachine {
         check(cublasSetMathMode(gpu->cublas, strict ? CUBLAS_PEDANTIC_MATH : CUBLAS_TF32_TENSOR_OP_MATH), "setting its precision");
         const float one = 1, zero = 0;
         const auto op = [](bool transposed) { return transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
+        if (p.m == 1) {  // a matrix times a vector: all of the time goes into reading the matrix
+            const int rows = p.b_transposed ? p.k : p.n, columns = p.b_transposed ? p.n : p.k;
+            check(cublasSgemv(gpu->cublas, op(p.b_transposed), rows, columns, &one, p.b, rows, p.a, 1, &zero, p.c, 1),
+                  "a matrix times a vector");
+            return;
+        }
         check(cublasSgemm(gpu->cublas, op(p.b_transposed), op(p.a_transposed), p.n, p.m, p.k, &one, p.b, p.b_transposed ? p.k : p.n, p.a,
                           p.a_transposed ? p.m : p.k, &zero, p.c, p.n),
               "a product of matrices");

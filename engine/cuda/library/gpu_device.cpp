@@ -143,6 +143,7 @@ void GpuDevice::keep(const Tensor& used) {
 }
 
 std::unique_ptr<Recording> GpuDevice::record(const std::function<void()>& work) {
+    pool_->release();  // a recording has memory of its own: what its first run needed is hardly needed again
     auto recording = std::make_unique<GpuRecording>(*this);
     struct Scope {
         GpuRecording*& now;
