@@ -43,13 +43,13 @@ double peak_memory_mb() {
 
 void bench(const BenchOptions& o) {
     set_thread_count(o.threads);
-    const Backend& backend = o.backend();
     LIMN_CHECK(o.what == "forward" || o.what == "gradcam" || o.what == "explain", "--what {}: forward, gradcam and explain are known",
                o.what);
     LIMN_CHECK(o.dtype == "f32", "--dtype {}: only f32 is known", o.dtype);
     LIMN_CHECK(o.repeat >= 1, "--repeat {}: at least one run is needed", o.repeat);
     std::int64_t start = now_ns();
     LoadedModel loaded = load_model(o.source);
+    const Backend& backend = o.backend();
     loaded.model.move_to(backend.device());
     const Model& model = loaded.model;
     const double load_ms = milliseconds_since(start);

@@ -128,8 +128,8 @@ Ready prepare(const Options& o) {
     const std::int64_t start = now_ns();
     set_thread_count(o.threads);
     Ready ready;
+    ready.loaded = load_model(o.source);  // tried in a child process first, which a GPU's driver would not like to be copied into
     ready.backend = &o.backend();
-    ready.loaded = load_model(o.source);
     try {
         ready.loaded.model.move_to(ready.backend->device());
     } catch (const OutOfMemory& e) {

@@ -31,8 +31,8 @@ std::pair<std::size_t, Index> parse_target(const std::string& text) {
 
 void run_arrays(const RunOptions& o) {
     set_thread_count(o.threads);
-    const Backend& backend = o.backend();
     LoadedModel loaded = load_model(o.source);
+    const Backend& backend = o.backend();
     Model& model = loaded.model;
     model.move_to(backend.device());
     for (const std::string& note : loaded.notes) std::fprintf(stderr, "limn: note: %s\n", note.c_str());

@@ -23,6 +23,11 @@ Index ConvGraph::post_pad_w() const {
     return std::max<Index>(0, (shape.q - 1) * w.stride_w + (w.s - 1) * w.dilation_w + 1 - shape.w - w.pad_left);
 }
 
+GraphTensor x_of(const ConvGraph& g) { return {g.images, g.shape.c, g.shape.h, g.shape.w}; }
+GraphTensor y_of(const ConvGraph& g) { return {g.images, g.shape.k, g.shape.p, g.shape.q}; }
+GraphTensor kernel_of(const ConvGraph& g) { return {g.shape.k, g.shape.c / g.shape.groups, g.shape.window.r, g.shape.window.s}; }
+GraphTensor bias_of(const ConvGraph& g) { return {1, g.shape.k, 1, 1}; }
+
 double ConvGraph::multiply_adds() const {
     return double(images * shape.p * shape.q * shape.k) * double(shape.window.r * shape.window.s * (shape.c / shape.groups));
 }

@@ -34,6 +34,17 @@ struct ConvGraph {
     double multiply_adds() const;
 };
 
+// A tensor as cuDNN is told of it: it names axes N,C,H,W whatever their order in memory; strides, in numbers, say that channels lie side by
+// side. A kernel is (k, c/groups, r, s).
+struct GraphTensor {
+    std::vector<std::int64_t> sizes, strides;
+    GraphTensor(Index n, Index c, Index h, Index w) : sizes{n, c, h, w}, strides{c * h * w, 1, c * w, c} {}
+};
+GraphTensor x_of(const ConvGraph& graph);
+GraphTensor y_of(const ConvGraph& graph);
+GraphTensor kernel_of(const ConvGraph& graph);
+GraphTensor bias_of(const ConvGraph& graph);
+
 class ConvGraphPlan {
 public:
     virtual ~ConvGraphPlan() = default;

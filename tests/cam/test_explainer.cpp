@@ -1,6 +1,7 @@
 // One request for batch after batch, on the cpu and on a machine that the host plays: the same answers, what stays on the device, what is
 // recorded.
 #include "cam/explain.h"
+#include "cli/cli.h"
 #include "tests/engine/backends.h"
 #include "tests/support.h"
 #include "tests/support_models.h"
@@ -213,4 +214,34 @@ TEST_CASE("an explanation repeats bit for bit, planned, recorded and replayed") 
                 for (std::size_t m = 0; m < first[n].maps.size(); m++) CHECK(same_bits(again[n].maps[m].raw, first[n].maps[m].raw));
         }
     }
+}
+
+TEST_CASE("too little memory on the device: one line, and what needs less still works; --device auto goes on with the cpu") {
+    Tiny tiny;
+    HostDevice& device = host_device();
+    tiny.loaded.model.move_to(&device);
+    const Request request = tiny.request();
+    Explainer gpu(played_gpu(), tiny.loaded.model, request);
+    const Tensor one = random_tensor({1, 16, 16, 3}, 1), many = random_tensor({64, 16, 16, 3}, 2);
+    struct Limit {
+        explicit Limit(std::size_t bytes) { host_device().most = bytes; }
+        ~Limit() { host_device().most = std::size_t(-1); }
+    } limit(50'000);
+    const auto first = gpu(one);
+    CHECK_THROWS_WITH_AS(gpu(many), doctest::Contains("out of memory on a GPU played by the host"), OutOfMemory);
+    check_same(gpu(one), first);
+
+    cli::Options options;
+    cli::Ready ready;
+    ready.loaded = tiny.loaded;
+    ready.backend = &played_gpu();
+    options.device = "cuda";
+    CHECK_THROWS_AS(cli::Explaining(options, ready, request, 5)(many), OutOfMemory);
+    options.device = "auto";
+    cli::Explaining automatic(options, ready, request, 5);
+    const auto found = automatic(many);
+    CHECK(ready.backend == &cpu_backend());
+    const Tiny same;
+    check_same(found, explain(cpu_backend(), same.loaded.model, many, request));
+    check_same(automatic(one), explain(cpu_backend(), same.loaded.model, one, request));
 }

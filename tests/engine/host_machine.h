@@ -17,8 +17,8 @@ class HostDevice : public Device {
 public:
     std::string name() const override { return "a GPU played by the host"; }
     std::shared_ptr<void> allocate(std::size_t bytes) override {
-        auto block = (recording ? recording->pool : pool)->allocate(bytes);
-        LIMN_CHECK(block, "out of memory on {}", name());
+        auto block = bytes > most ? nullptr : (recording ? recording->pool : pool)->allocate(bytes);
+        if (!block) throw OutOfMemory(fmt::format("out of memory on {}: {} bytes more are needed", name(), bytes));
         if (!recording) std::memset(block.get(), 0xff, bytes);  // NaN: a kernel that reads what nobody wrote is found out
         return block;
     }
@@ -65,6 +65,7 @@ public:
     }
     std::shared_ptr<cuda::Pool> pool = new_pool();
     Work* recording = nullptr;
+    std::size_t most = std::size_t(-1);               // bytes a tensor may have
     int launches = 0, copies_in = 0, copies_out = 0;  // since a test set them to 0
 };
 
@@ -124,49 +125,60 @@ struct HostMachine {
         LIMN_CHECK(places(v.h, w.pad_top + g.post_pad_h(), w.r, w.dilation_h, w.stride_h) == v.p &&
                        places(v.w, w.pad_left + g.post_pad_w(), w.s, w.dilation_w, w.stride_w) == v.q,
                    "padding and sizes of {} do not fit together", g.key());
-        const bool narrow = g.precision == Precision::bf16 || g.precision == Precision::fp16;
-        const auto load = [&](const Shape& shape, const void* from) {
-            Tensor t(shape);
-            for (Index i = 0; i < t.size(); i++) {
-                const std::uint16_t half = narrow ? static_cast<const std::uint16_t*>(from)[i] : std::uint16_t(0);
-                t.data()[i] = g.precision == Precision::bf16   ? Bf16::widen(half)
-                              : g.precision == Precision::fp16 ? Fp16::widen(half)
-                              : g.precision == Precision::tf32 ? tf32(static_cast<const float*>(from)[i])
-                                                               : static_cast<const float*>(from)[i];
-            }
-            return t;
+        // tensors as cuDNN is told of them, by their strides, to and from (n,h,w,c)
+        const auto at_each = [](const cuda::GraphTensor& t, auto body) {
+            const auto &size = t.sizes, &step = t.strides;
+            Index i = 0;
+            for (Index n = 0; n < size[0]; n++)
+                for (Index row = 0; row < size[2]; row++)
+                    for (Index column = 0; column < size[3]; column++)
+                        for (Index c = 0; c < size[1]; c++) body(i++, n * step[0] + c * step[1] + row * step[2] + column * step[3]);
+            return Shape{size[0], size[2], size[3], size[1]};
         };
-        const auto store = [&](const Tensor& t, void* to) {
-            for (Index i = 0; i < t.size(); i++)
+        const auto shape_of = [&](const cuda::GraphTensor& t) { return at_each(t, [](Index, Index) {}); };
+        const auto load = [&](const cuda::GraphTensor& t, const void* from) {
+            Tensor out(shape_of(t));
+            at_each(t, [&](Index i, Index place) {
+                const auto half = [&] { return static_cast<const std::uint16_t*>(from)[place]; };
+                const auto whole = [&] { return static_cast<const float*>(from)[place]; };
+                out.data()[i] = g.precision == Precision::bf16   ? Bf16::widen(half())
+                                : g.precision == Precision::fp16 ? Fp16::widen(half())
+                                : g.precision == Precision::tf32 ? tf32(whole())
+                                                                 : whole();
+            });
+            return out;
+        };
+        const auto store = [&](const Tensor& numbers, const cuda::GraphTensor& t, void* to) {
+            at_each(t, [&](Index i, Index place) {
+                const float number = numbers.data()[i];
                 if (g.precision == Precision::bf16)
-                    static_cast<std::uint16_t*>(to)[i] = Bf16::narrow(t.data()[i]);
+                    static_cast<std::uint16_t*>(to)[place] = Bf16::narrow(number);
                 else if (g.precision == Precision::fp16)
-                    static_cast<std::uint16_t*>(to)[i] = Fp16::narrow(t.data()[i]);
+                    static_cast<std::uint16_t*>(to)[place] = Fp16::narrow(number);
                 else
-                    static_cast<float*>(to)[i] = t.data()[i];
+                    static_cast<float*>(to)[place] = number;
+            });
         };
         for (const void* address : {x, kernel, bias, y})
             LIMN_CHECK(reinterpret_cast<std::uintptr_t>(address) % std::uintptr_t(g.alignment) == 0, "an address is less aligned than {}",
                        g.key());
         const Backend& loops = reference_backend();
-        const Shape x_shape{g.images, v.h, v.w, v.c}, y_shape{g.images, v.p, v.q, v.k}, krsc{v.k, w.r, w.s, v.c / v.groups},
-            rsck{w.r, w.s, v.c / v.groups, v.k};
-        Tensor hwio(rsck);
-        if (g.pass != Pass::grad_kernel) loops.transpose({1, 2, 3, 0}, load(krsc, kernel), hwio);
+        const cuda::GraphTensor x_graph = x_of(g), y_graph = y_of(g), kernel_graph = kernel_of(g);
+        Tensor rsck({w.r, w.s, v.c / v.groups, v.k}), krsc(shape_of(kernel_graph));
+        if (g.pass != Pass::grad_kernel) loops.transpose({1, 2, 3, 0}, load(kernel_graph, kernel), rsck);
         if (g.pass == Pass::forward) {
-            Tensor out(y_shape);
-            loops.plan_conv2d(v, {hwio, g.bias ? load({v.k}, bias) : Tensor(), {}}, Direction::forward, g.fused)
-                ->run(load(x_shape, x), out);
-            store(out, y);
+            Tensor out(shape_of(y_graph));
+            const Tensor b = g.bias ? load(bias_of(g), bias).reshaped({v.k}) : Tensor();
+            loops.plan_conv2d(v, {rsck, b, {}}, Direction::forward, g.fused)->run(load(x_graph, x), out);
+            store(out, y_graph, y);
         } else if (g.pass == Pass::grad_input) {
-            Tensor out(x_shape);
-            loops.plan_conv2d(v, {hwio, {}, {}}, Direction::grad_input, Fused::none)->run(load(y_shape, y), out);
-            store(out, x);
+            Tensor out(shape_of(x_graph));
+            loops.plan_conv2d(v, {rsck, {}, {}}, Direction::grad_input, Fused::none)->run(load(y_graph, y), out);
+            store(out, x_graph, x);
         } else {
-            Tensor out(krsc);
-            loops.conv2d_grad_kernel(v, load(x_shape, x), load(y_shape, y), hwio);
-            loops.transpose({3, 0, 1, 2}, hwio, out);
-            store(out, kernel);
+            loops.conv2d_grad_kernel(v, load(x_graph, x), load(y_graph, y), rsck);
+            loops.transpose({3, 0, 1, 2}, rsck, krsc);
+            store(krsc, kernel_graph, kernel);
         }
     }
 

@@ -36,6 +36,24 @@ TEST_CASE("what a window reads behind the plane follows from its outputs, also w
     CHECK(pads(20, 3, 1, 2, 2, 20) == 2);    // dilated
 }
 
+TEST_CASE("descriptors: the place of each number by cuDNN's strides is its place in a dense NHWC tensor, or (k,r,s,c) kernel") {
+    const ConvGraph graph{Pass::forward, {{2, 3, 1, 1, 1, 1, 0, 1}, 6, 7, 8, 5, 7, 10, 2}, 3};
+    const auto check = [](const GraphTensor& t, const Shape& nhwc) {
+        CAPTURE(nhwc.str());
+        CHECK(t.sizes == std::vector<std::int64_t>{nhwc[0], nhwc[3], nhwc[1], nhwc[2]});
+        Index place = 0;
+        for (Index n = 0; n < nhwc[0]; n++)
+            for (Index h = 0; h < nhwc[1]; h++)
+                for (Index w = 0; w < nhwc[2]; w++)
+                    for (Index c = 0; c < nhwc[3]; c++)
+                        REQUIRE(n * t.strides[0] + c * t.strides[1] + h * t.strides[2] + w * t.strides[3] == place++);
+    };
+    check(x_of(graph), {3, 6, 7, 8});
+    check(y_of(graph), {3, 5, 7, 10});
+    check(kernel_of(graph), {10, 2, 3, 4});  // 8 channels in 2 groups
+    check(bias_of(graph), {1, 1, 1, 10});
+}
+
 TEST_CASE("precisions and GPUs by name") {
     for (Precision p : {Precision::f32, Precision::tf32, Precision::bf16, Precision::fp16}) CHECK(precision_named(name_of(p)) == p);
     CHECK_THROWS_WITH_AS(precision_named("f8"), "precision 'f8' is not known; f32, tf32, bf16 and fp16 are", Error);

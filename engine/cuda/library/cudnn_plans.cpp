@@ -19,14 +19,6 @@ std::string cudnn_version() {
 namespace {
 
 using Attributes = std::shared_ptr<fe::graph::Tensor_attributes>;
-using Sizes = std::vector<std::int64_t>;
-
-// cuDNN names axes N,C,H,W whatever their order in memory; strides say that channels lie side by side.
-struct Dims {
-    Sizes sizes, strides;
-    Dims(Index n, Index c, Index h, Index w) : sizes{n, c, h, w}, strides{c * h * w, 1, c * w, c} {}
-};
-
 // cuDNN says at length, engine by engine, why it cannot: one line is enough.
 void check(fe::error_t status, const ConvGraph& graph) {
     if (status.is_good()) return;
@@ -108,7 +100,7 @@ private:
         LIMN_CHECK(index_ >= 0, "cuDNN {} has no plan that runs for {}", cudnn_version(), wanted_.key());
     }
 
-    Attributes tensor(Uid uid, const char* name, const Dims& dims, int alignment) {
+    Attributes tensor(Uid uid, const char* name, const GraphTensor& dims, int alignment) {
         return graph_.tensor(fe::graph::Tensor_attributes()
                                  .set_name(name)
                                  .set_uid(uid)
@@ -116,7 +108,7 @@ private:
                                  .set_stride(dims.strides)
                                  .set_alignment(alignment));
     }
-    static void set(const Attributes& to, const Dims& dims) { to->set_dim(dims.sizes).set_stride(dims.strides); }
+    static void set(const Attributes& to, const GraphTensor& dims) { to->set_dim(dims.sizes).set_stride(dims.strides); }
     template <class A> static A windowed(A attributes, const ConvGraph& g) {
         const Window& w = g.shape.window;
         return attributes.set_pre_padding({w.pad_top, w.pad_left})
@@ -126,8 +118,7 @@ private:
     }
 
     void define(const ConvGraph& g) {
-        const ConvShape& v = g.shape;
-        const Dims x(g.images, v.c, v.h, v.w), y(g.images, v.k, v.p, v.q), kernel(v.k, v.c / v.groups, v.window.r, v.window.s);
+        const GraphTensor x = x_of(g), y = y_of(g), kernel = kernel_of(g);
         graph_.set_io_data_type(type_of(g.precision))
             .set_intermediate_data_type(fe::DataType_t::FLOAT)
             .set_compute_data_type(fe::DataType_t::FLOAT);
@@ -138,7 +129,7 @@ private:
                                            windowed(fe::graph::Conv_fprop_attributes(), g));
                 if (g.bias) {
                     set(result, y);
-                    result = graph_.pointwise(result, tensor(bias_uid, "bias", Dims(1, v.k, 1, 1), g.alignment),
+                    result = graph_.pointwise(result, tensor(bias_uid, "bias", bias_of(g), g.alignment),
                                               fe::graph::Pointwise_attributes().set_mode(fe::PointwiseMode_t::ADD));
                 }
                 if (g.fused != Fused::none) {
