@@ -6,6 +6,7 @@
 
 #include "engine/file.h"
 #include "engine/threads.h"
+#include "tests/engine/backends.h"
 #include "tests/support.h"
 #include "tests/train/photos.h"
 #include "train/cam_logger.h"
@@ -88,11 +89,13 @@ struct Result {
     std::vector<Tensor> weights;  // of best.h5
     Outcome outcome;
 };
-Result train(const Photos& photos, TrainSettings settings, const fs::path& folder, Model model = small_network()) {
-    Trainer trainer(cpu_backend(), model, photos.data, settings, {photos.data.labels, "unit", "12x12", "bilinear"},
+Result train(const Photos& photos, TrainSettings settings, const fs::path& folder, Model model = small_network(),
+             const Backend& backend = cpu_backend(), std::unique_ptr<Callback> also = nullptr) {
+    Trainer trainer(backend, model, photos.data, settings, {photos.data.labels, "unit", "12x12", "bilinear"},
                     run_in(folder, settings.epochs));
     auto recorder = std::make_unique<Recorder>();
     Result result{recorder->told, {}, {}};
+    if (also) trainer.add(std::move(also));
     trainer.add(std::move(recorder));
     result.outcome = trainer.train();
     const LoadedModel best = load_model({(folder / "best.h5").string(), "", ""});
@@ -491,4 +494,52 @@ TEST_CASE("heads and networks that cannot be trained: one clear line") {
     taught.loader.input.mode = Preprocess::raw;
     taught.teacher = Teacher{&linear, taught.loader.input};
     CHECK_THROWS_WITH_AS(train(photos, taught, photos.folder / "d"), doctest::Contains("no probabilities"), Error);
+}
+
+TEST_CASE("on a device it trains as on the cpu: from scratch, with dropout and running averages, looked at, bit for bit again") {
+    const Photos photos;
+    TrainSettings settings = settings_for(4);
+    settings.averaging = 0.9;
+    for (const Backend* backend : network_backends()) {
+        if (!backend->device()) continue;
+        CAPTURE(backend->name());
+        const auto losses_of = [](const Result& result) {
+            std::vector<double> losses;
+            for (const auto& epoch : result.told->epochs) losses.insert(losses.end(), {epoch[0].second, epoch[2].second});
+            return losses;
+        };
+        const Result cpu = train(photos, settings, photos.folder / "cpu", small_network("gap", 0.2));
+        const auto shown = chosen_photos(photos.data.validation, 2, 2);
+        const Result gpu = train(photos, settings, photos.folder / "gpu", small_network("gap", 0.2), *backend,
+                                 std::make_unique<CamLogger>(*backend, settings.validation_input, shown, 1));
+        const auto expected = losses_of(cpu), found = losses_of(gpu);
+        REQUIRE(found.size() == expected.size());
+        for (std::size_t i = 0; i < found.size(); i++) CHECK(found[i] == doctest::Approx(expected[i]).epsilon(1e-3));
+        CHECK(gpu.told->keys == std::vector<std::string>{"images", "cam", "gradcam", "images", "cam", "gradcam", "images", "cam", "gradcam",
+                                                         "images", "cam", "gradcam"});
+        for (std::size_t i = 0; i < gpu.weights.size(); i++) CHECK(relative_error(gpu.weights[i], cpu.weights[i]) <= 1e-2);
+
+        const Result again = train(photos, settings, photos.folder / "whole", small_network("gap", 0.2), *backend);
+        CHECK(same_weights(again, gpu));  // bit for bit
+    }
+}
+
+TEST_CASE("on a device a head on a frozen base trains as on the cpu") {
+    const Photos photos;
+    const auto network = [] {
+        Model model = small_network();
+        for (Layer* layer : model.weighted_layers())
+            if (layer->name.starts_with("conv") || layer->name.starts_with("bn")) layer->trainable = false;
+        return model;
+    };
+    const Result cpu = train(photos, settings_for(3), photos.folder / "cpu", network());
+    for (const Backend* backend : network_backends()) {
+        if (!backend->device()) continue;
+        CAPTURE(backend->name());
+        const fs::path out = photos.folder / "gpu";
+        fs::remove_all(out);
+        const Result gpu = train(photos, settings_for(3), out, network(), *backend);
+        REQUIRE(gpu.weights.size() == cpu.weights.size());
+        for (std::size_t i = 0; i < gpu.weights.size(); i++) CHECK(relative_error(gpu.weights[i], cpu.weights[i]) <= 1e-3);
+    }
 }
