@@ -48,22 +48,10 @@ def limn(network, precision, batch, what, *more):
 # ---- torch: VGG16 from limn's file --------------------------------------------------------------------------------------------
 
 def torch_vgg16(precision):
-    import torchvision
-    model = torchvision.models.vgg16(weights=None).eval()
-    layers = [l for l in list(model.features) + list(model.classifier) if hasattr(l, "weight")]
-    with h5py.File(work / "vgg16.h5") as f:
-        root = f["model_weights"] if "model_weights" in f else f
-        names = [n for n in root.attrs["layer_names"] if len(root[n].attrs["weight_names"])]
-        for layer, name in zip(layers, names):
-            kernel, bias = (root[name][w][()] for w in root[name].attrs["weight_names"])
-            if kernel.ndim == 4:
-                kernel = kernel.transpose(3, 2, 0, 1)
-            else:                                          # the first dense layer reads (h,w,c) in limn, (c,h,w) in torch
-                kernel = (kernel.reshape(7, 7, 512, 4096).transpose(2, 0, 1, 3).reshape(25088, 4096) if len(kernel) == 25088 else kernel).T
-            layer.weight.data, layer.bias.data = torch.tensor(np.ascontiguousarray(kernel)), torch.tensor(bias)
+    from torch_vgg16 import vgg16
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
-    return model.to("cuda", dtype).to(memory_format=torch.channels_last), dtype
+    return vgg16(work / "vgg16.h5").to("cuda", dtype).to(memory_format=torch.channels_last), dtype
 
 def torch_forward(model, dtype, host):
     image = torch.empty(host.shape, device="cuda", dtype=dtype).to(memory_format=torch.channels_last)

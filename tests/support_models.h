@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "autograd/gradcheck.h"
+#include "tests/support.h"
 #include "weights/hdf5_file.h"
+#include "weights/model_file.h"
 
 namespace limn {
 
@@ -59,5 +61,15 @@ inline void write_model(const std::filesystem::path& path, const std::string& co
     file.attribute("/", "keras_version", std::string("2.4.0"));
     file.commit();
 }
+
+// That network, loaded.
+struct TinyModel {
+    TemporaryFolder folder;
+    LoadedModel loaded;
+    explicit TinyModel(Index classes = 3, const std::string& activation = "softmax", Index size = 16) {
+        write_model(folder / "tiny.h5", tiny_config(size, classes, activation).dump(), tiny_weights(classes));
+        loaded = load_model({(folder / "tiny.h5").string(), "", ""});
+    }
+};
 
 }  // namespace limn

@@ -12,13 +12,8 @@ using namespace limn;
 
 namespace {
 
-struct Tiny {
-    TemporaryFolder folder;
-    LoadedModel loaded;
-    explicit Tiny(Index classes = 3, const std::string& activation = "softmax", Index size = 16) {
-        write_model(folder / "tiny.h5", tiny_config(size, classes, activation).dump(), tiny_weights(classes));
-        loaded = load_model({(folder / "tiny.h5").string(), "", ""});
-    }
+struct Tiny : TinyModel {
+    using TinyModel::TinyModel;
     Request request(const std::string& target = "auto", Score score = Score::logit) const {
         return {{methods().begin(), methods().end()}, {loaded.model.find("conv")}, target, score, {}};
     }

@@ -63,13 +63,8 @@ Tensor class_0(const Var& score) {
     return seed;
 }
 
-struct Tiny {
-    TemporaryFolder folder;
-    LoadedModel loaded;
-    explicit Tiny(Index classes = 3, const std::string& activation = "softmax", Index size = 16) {
-        write_model(folder / "tiny.h5", tiny_config(size, classes, activation).dump(), tiny_weights(classes));
-        loaded = load_model({(folder / "tiny.h5").string(), "", ""});
-    }
+struct Tiny : TinyModel {
+    using TinyModel::TinyModel;
     std::vector<Explained> explain(const Tensor& images, const std::string& methods, const std::string& target = "auto",
                                    Score score = Score::logit, const Backend& backend = cpu_backend()) const {
         Request request{{}, {loaded.model.find("conv")}, target, score, {}};
