@@ -98,9 +98,9 @@ void measure_on_gpu(benchmark::State& state, const Case& c, Direction direction,
     const ConvShape v = c.shape();
     const bool forward = direction == Direction::forward;
     const double inputs = double(v.window.r * v.window.s * v.c / v.groups);
-    const ConvWeights weights{noise({v.window.r, v.window.s, v.c / v.groups, v.k}, "kernel", std::sqrt(2 / inputs)),
-                              forward ? noise({v.k}, "bias", 0.1) : Tensor(),
-                              {}};
+    const Tensor kernel = noise({v.window.r, v.window.s, v.c / v.groups, v.k}, "kernel", std::sqrt(2 / inputs)),
+                 bias = forward ? noise({v.k}, "bias", 0.1) : Tensor();
+    const ConvWeights weights{kernel.on(backend.device()), bias.on(backend.device()), {}};
     const Tensor x = noise(forward ? Shape{batch, v.h, v.w, v.c} : Shape{batch, v.p, v.q, v.k}, "x", 1).on(backend.device());
     Tensor y = x.like(forward ? Shape{batch, v.p, v.q, v.k} : Shape{batch, v.h, v.w, v.c});
     const auto plan = backend.plan_conv2d(v, weights, direction, forward ? Fused::relu : Fused::none);
@@ -108,7 +108,7 @@ void measure_on_gpu(benchmark::State& state, const Case& c, Direction direction,
     double error = 0;
     if (forward) {
         constexpr double most[] = {2e-5, 4e-3, 4e-2, 1e-2};  // f32, tf32, bf16, fp16
-        error = error_of(v, x.host(), weights.kernel, weights.bias, y.host());
+        error = error_of(v, x.host(), kernel, bias, y.host());
         if (!(error <= most[int(settings.precision)]))
             return state.SkipWithError(fmt::format("wrong: relative error {:.1e}", error).c_str());
     }

@@ -104,9 +104,11 @@ static Tensor liveliness(const Backend& backend, const Tensor& gradients) {
         }
         return alive;
     }
-    Tensor magnitude = gradients.like({M, size}), largest = gradients.like({M, 1});
-    backend.unary({.kind = Unary::abs}, gradients.reshaped({M, size}), magnitude);
-    backend.reduce(Reduction::maximum, magnitude, largest);
+    const Index C = gradients.shape()[-1];  // first the pixels, then the channels: many sums at a time
+    Tensor magnitude = gradients.like({M, size / C, C}), by_channel = gradients.like({M, 1, C}), largest = gradients.like({M, 1, 1});
+    backend.unary({.kind = Unary::abs}, gradients.reshaped(magnitude.shape()), magnitude);
+    backend.reduce(Reduction::maximum, magnitude, by_channel);
+    backend.reduce(Reduction::maximum, by_channel, largest);
     return largest.reshaped({M});
 }
 
@@ -275,6 +277,8 @@ std::vector<Explained> Explainer::operator()(const Tensor& images, const std::ve
     work.run->run();
     return read(work);
 }
+
+void Explainer::again() const { works_.back()->run->run(); }
 
 bool Explainer::recorded() const { return !works_.empty() && works_.back()->run->recorded(); }
 

@@ -64,6 +64,7 @@ public:
     // images: (N,h,w,c), preprocessed. photos: what they were made from, (H,W,3) bytes each, to draw on; or none.
     std::vector<Explained> operator()(const Tensor& images, const std::vector<Tensor>& photos = {});
     bool recorded() const;  // was the last batch a recorded launch?
+    void again() const;     // computes the last batch once more and leaves the results where they are: for timing
 
 private:
     struct Work;

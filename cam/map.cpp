@@ -41,7 +41,7 @@ Tensor resize_map(const Backend& backend, const Tensor& map, Index height, Index
 }
 
 Tensor normalized(const Backend& backend, const Tensor& raw, Normalize mode) {
-    const Tensor zero = Tensor::zeros({1});
+    const Tensor zero = Tensor::zeros({1, 1});
     const auto apply = [&](Binary op, const Tensor& a, const Tensor& b) {
         Tensor y = raw.like(a.size() < b.size() ? b.shape() : a.shape());
         backend.binary(op, a, b, y);

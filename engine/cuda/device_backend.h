@@ -89,8 +89,9 @@ public:
     DeviceConvolution(const DeviceBackend<Machine>& backend, const ConvShape& shape, const ConvWeights& weights, Direction direction,
                       Fused fused)
         : backend_(backend), machine_(backend.machine_), shape_(shape), forward_(direction == Direction::forward),
-          fused_(fused == Fused::relu_max_pool ? Fused::relu : fused), hwio_(weights.kernel), bias_(backend.here(weights.bias)),
-          krsc_(packed(weights)), narrow_bias_(backend.half() ? narrowed(bias_) : bias_) {}
+          fused_(fused == Fused::relu_max_pool ? Fused::relu : fused), precision_(precision_of(machine_.precision(), forward_)),
+          hwio_(weights.kernel), bias_(backend.here(weights.bias)), krsc_(packed(weights)), narrow_bias_(half() ? narrowed(bias_) : bias_) {
+    }
 
     std::string algorithm() const override { return algorithm_; }
 
@@ -102,15 +103,15 @@ public:
         }
         const Tensor in = backend_.here(x);
         for (const Tensor& used : {y, bias_, krsc_, narrow_bias_}) machine_.keep(used);
-        const bool half = backend_.half();
-        const int alignment = half ? 16 : alignment_of({in.address(), y.address(), krsc_.address(), bias_.address()});
+        const int alignment = half() ? 16 : alignment_of({in.address(), y.address(), krsc_.address(), bias_.address()});
         const Ready& ready = ready_for(in.shape()[0], alignment);
         if (!ready.plan) return by_definition(in, y);
-        const Tensor from = half ? narrowed(in) : in, to = half ? bytes_for(y) : y;
+        machine_.keep(ready.plan);
+        const Tensor from = half() ? narrowed(in) : in, to = half() ? bytes_for(y) : y;
         // cuDNN names tensors by their part in the convolution forward: toward the input, y is read and x is written
         forward_ ? machine_.run(*ready.plan, from.address(), krsc_.address(), narrow_bias_.address(), to.address())
                  : machine_.run(*ready.plan, to.address(), krsc_.address(), nullptr, from.address());
-        if (half) widen(to, y);
+        if (half()) widen(to, y);
         if (!forward_ && (!bias_.empty() || fused_ != Fused::none))  // cuDNN fuses it forward only
             backend_.each(y, BiasKernel{numbers(y), numbers(bias_), as_int(y.shape()[3]), fused_, numbers(y)});
     }
@@ -126,6 +127,11 @@ private:
         int alignment;
         std::shared_ptr<const ConvGraphPlan> plan;  // null: by definition
     };
+    // Gradients are too small for fp16's exponents.
+    static Precision precision_of(Precision wanted, bool forward) {
+        return wanted == Precision::fp16 && !forward ? Precision::tf32 : wanted;
+    }
+    bool half() const { return precision_ == Precision::bf16 || precision_ == Precision::fp16; }
     static float* numbers(const Tensor& t) { return static_cast<float*>(t.address()); }
     static std::uint16_t* halves(const Tensor& t) { return static_cast<std::uint16_t*>(t.address()); }
 
@@ -133,7 +139,7 @@ private:
         for (const Ready& ready : ready_)
             if (ready.images == images && ready.alignment == alignment) return ready;
         ConvGraph graph{forward_ ? Pass::forward : Pass::grad_input, shape_, images};
-        graph.precision = machine_.precision();
+        graph.precision = precision_;
         graph.alignment = alignment;
         if (forward_) graph.fused = fused_, graph.bias = !bias_.empty();
         Ready ready{images, alignment, nullptr};
@@ -152,12 +158,12 @@ private:
 
     // (r,s,c/groups,k) -> (k,r,s,c/groups), made once for all plans of these weights
     Tensor packed(const ConvWeights& weights) const {
-        Tensor& slot = weights.packed[std::string("krsc ") + name_of(machine_.precision())];
-        if (slot.empty()) {
+        Tensor& slot = weights.packed[std::string("krsc ") + (half() ? name_of(precision_) : "f32")];
+        if (slot.empty() || slot.device() != machine_.device()) {
             const Shape& s = weights.kernel.shape();
             Tensor krsc = backend_.tensor({s[3], s[0], s[1], s[2]}, DType::f32);
             backend_.transpose({3, 0, 1, 2}, weights.kernel, krsc);
-            slot = backend_.half() ? narrowed(krsc) : krsc;
+            slot = half() ? narrowed(krsc) : krsc;
         }
         return slot;
     }
@@ -167,13 +173,13 @@ private:
     Tensor narrowed(const Tensor& t) const {
         if (t.empty()) return {};
         const Tensor out = bytes_for(t);
-        machine_.precision() == Precision::bf16 ? backend_.each(t, NarrowKernel<Bf16>{numbers(t), halves(out)})
-                                                : backend_.each(t, NarrowKernel<Fp16>{numbers(t), halves(out)});
+        precision_ == Precision::bf16 ? backend_.each(t, NarrowKernel<Bf16>{numbers(t), halves(out)})
+                                      : backend_.each(t, NarrowKernel<Fp16>{numbers(t), halves(out)});
         return out;
     }
     void widen(const Tensor& from, const Tensor& y) const {
-        machine_.precision() == Precision::bf16 ? backend_.each(y, WidenKernel<Bf16>{halves(from), numbers(y)})
-                                                : backend_.each(y, WidenKernel<Fp16>{halves(from), numbers(y)});
+        precision_ == Precision::bf16 ? backend_.each(y, WidenKernel<Bf16>{halves(from), numbers(y)})
+                                      : backend_.each(y, WidenKernel<Fp16>{halves(from), numbers(y)});
     }
 
     void by_definition(const Tensor& x, const Tensor& y) const {
@@ -187,6 +193,7 @@ private:
     ConvShape shape_;
     bool forward_;
     Fused fused_;
+    Precision precision_;
     Tensor hwio_, bias_, krsc_, narrow_bias_;  // narrow_bias_: as the convolution reads it
     mutable std::vector<Ready> ready_;
     mutable std::string algorithm_ = "not run yet";

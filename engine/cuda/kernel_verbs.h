@@ -3,7 +3,7 @@
 //     machine.each(count, kernel)       kernel(i) for all i < count
 //     machine.totals(outputs, total)    a total (kernels.h) for each output
 //     machine.device()                  where its tensors lie
-//     machine.keep(tensor)              a kernel is about to use it: a recording must keep it alive
+//     machine.keep(tensor or plan)      is about to be used: a recording must keep it alive
 //
 // Verbs take tensors of the host, too: they are copied to the device first, and results back. That waits; a network's own never do.
 #pragma once
@@ -34,18 +34,24 @@ inline std::array<Index, Shape::max_rank> dense_steps(const Shape& shape) {
 }
 // The same along the axes of `full`, 0 where `part` repeats (NumPy's rule).
 inline std::array<Index, Shape::max_rank> repeating_steps(const Shape& part, const Shape& full) {
+    LIMN_CHECK(part.rank() <= full.rank(), "{} does not repeat to {}", part.str(), full.str());
     std::array<Index, Shape::max_rank> steps{};
     const auto own = dense_steps(part);
     for (int axis = 0; axis < part.rank(); axis++)
         steps[std::size_t(axis + full.rank() - part.rank())] = part[axis] == 1 ? 0 : own[std::size_t(axis)];
     return steps;
 }
+// Axes along which both move on as if they were one are made one: each costs a division.
 inline Steps steps_over(const Shape& shape, const std::array<Index, Shape::max_rank>& a, const std::array<Index, Shape::max_rank>& b) {
     Steps steps;
-    steps.rank = shape.rank();
     for (int axis = 0; axis < shape.rank(); axis++) {
         const auto i = std::size_t(axis);
-        steps.sizes[i] = as_int(shape[axis]), steps.a[i] = as_int(a[i]), steps.b[i] = as_int(b[i]);
+        const int size = as_int(shape[axis]), step_a = as_int(a[i]), step_b = as_int(b[i]), last = steps.rank - 1;
+        if (size == 1) continue;
+        if (last >= 0 && steps.a[last] == step_a * size && steps.b[last] == step_b * size)
+            steps.sizes[last] *= size, steps.a[last] = step_a, steps.b[last] = step_b;
+        else
+            steps.sizes[steps.rank] = size, steps.a[steps.rank] = step_a, steps.b[steps.rank] = step_b, steps.rank++;
     }
     return steps;
 }

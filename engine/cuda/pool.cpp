@@ -34,10 +34,6 @@ void Pool::give(void* block, std::size_t size) {
 std::shared_ptr<void> Pool::allocate(std::size_t bytes) {
     const std::size_t size = rounded(bytes);
     void* block = take(size);
-    if (!block) {  // what is kept in other sizes may be what is missing
-        release();
-        block = take(size);
-    }
     if (!block) return nullptr;
     return {block, [pool = shared_from_this(), size](void* b) { pool->give(b, size); }};
 }

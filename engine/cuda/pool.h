@@ -23,11 +23,12 @@ public:
     Pool(const Pool&) = delete;
     ~Pool() { release(); }
 
-    std::shared_ptr<void> allocate(std::size_t bytes);  // null if there is no memory. The pool lives as long as its blocks.
-    void release();                                     // gives back what is kept
-    bool owns(const void* begin) const;                 // does a block begin there or span it?
-    std::size_t bytes() const;                          // in use and kept
-    std::size_t peak_bytes() const;                     // the most there were
+    // Null if there is no memory: release() may help, or that of another pool. The pool lives as long as its blocks.
+    std::shared_ptr<void> allocate(std::size_t bytes);
+    void release();                      // gives back what is kept; not while a recording is made of work that used it
+    bool owns(const void* begin) const;  // does a block begin there or span it?
+    std::size_t bytes() const;           // in use and kept
+    std::size_t peak_bytes() const;      // the most there were
 
 private:
     void* take(std::size_t size);

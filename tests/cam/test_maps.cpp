@@ -275,11 +275,21 @@ TEST_CASE("resizing a map: half-pixel bilinear, as OpenCV and torch (align_corne
 
 TEST_CASE("normalisation: ReLU and division by the largest; a map without positive cells stays black") {
     const float cells[] = {-2, 0, 1, 4};
-    const Tensor map = Tensor::from({2, 2}, cells);
-    CHECK(numbers(normalized(cpu_backend(), map, Normalize::max)) == std::vector<float>{0, 0, .25f, 1});
-    CHECK(numbers(normalized(cpu_backend(), map, Normalize::minmax)) == std::vector<float>{0, 1.0f / 3, .5f, 1});
-    CHECK(numbers(normalized(cpu_backend(), Tensor::full({1, 2}, -1), Normalize::max)) == std::vector<float>{0, 0});
-    CHECK(numbers(normalized(cpu_backend(), Tensor::full({1, 1}, NAN), Normalize::max)) == std::vector<float>{0});
+    for (const Backend* backend : network_backends()) {
+        CAPTURE(backend->name());
+        const auto of = [&](const Tensor& map, Normalize mode) { return numbers(normalized(*backend, map.on(backend->device()), mode)); };
+        const Tensor map = Tensor::from({2, 2}, cells);
+        CHECK(of(map, Normalize::max) == std::vector<float>{0, 0, .25f, 1});
+        CHECK(of(map, Normalize::minmax) == std::vector<float>{0, 1.0f / 3, .5f, 1});
+        CHECK(of(map, Normalize::none) == std::vector<float>{0, 0, 1, 4});
+        CHECK(of(Tensor::full({1, 2}, -1), Normalize::max) == std::vector<float>{0, 0});
+        for (Normalize mode : {Normalize::max, Normalize::minmax, Normalize::none}) {
+            CHECK(of(Tensor::full({1, 1}, NAN), mode) == std::vector<float>{0});
+            CHECK(of(Tensor::full({1, 1}, 0), mode) == std::vector<float>{0});
+        }
+        CHECK(of(Tensor::full({1, 1}, 5), Normalize::minmax) == std::vector<float>{0});
+        CHECK(of(Tensor::full({1, 1}, 5), Normalize::max) == std::vector<float>{1});
+    }
 }
 
 TEST_CASE("the box of a map: its largest connected part above the threshold") {

@@ -59,10 +59,19 @@ public:
             for (const auto& action : actions) action();
         }
     };
-    static std::shared_ptr<cuda::Pool> new_pool() {
-        return std::make_shared<cuda::Pool>(cuda::Pool::Source{[](std::size_t n) { return std::aligned_alloc(256, (n + 255) / 256 * 256); },
-                                                               [](void* p) { std::free(p); }});
+    std::shared_ptr<cuda::Pool> new_pool() {
+        const auto fresh = std::make_shared<cuda::Pool>(cuda::Pool::Source{
+            [](std::size_t n) { return std::aligned_alloc(256, (n + 255) / 256 * 256); }, [](void* p) { std::free(p); }});
+        pools.push_back(fresh);
+        return fresh;
     }
+    bool owns(const void* address) const {
+        return std::any_of(pools.begin(), pools.end(), [&](const auto& weak) {
+            const auto own = weak.lock();
+            return own && own->owns(address);
+        });
+    }
+    std::vector<std::weak_ptr<cuda::Pool>> pools;  // all there were: its own, and those of recordings
     std::shared_ptr<cuda::Pool> pool = new_pool();
     Work* recording = nullptr;
     std::size_t most = std::size_t(-1);               // bytes a tensor may have
@@ -80,6 +89,8 @@ struct HostMachine {
     void keep(const Tensor& tensor) const {
         if (host->recording && !tensor.empty() && !host->recording->pool->owns(tensor.address())) host->recording->kept.push_back(tensor);
     }
+
+    void keep(const std::shared_ptr<const cuda::ConvGraphPlan>&) const {}
 
     template <class Kernel> void each(int count, const Kernel& kernel) const {
         host->act([=] {
@@ -112,6 +123,8 @@ struct HostMachine {
     // The graph as cuDNN's documentation defines it, on what lies at these addresses: NHWC planes, (k,r,s,c/groups) kernels, padding on
     // all four sides; numbers of 16 bits where the graph says so.
     void run(const cuda::ConvGraphPlan& plan, void* x, void* kernel, void* bias, void* y) const {
+        for (const void* address : {x, kernel, bias, y})
+            LIMN_CHECK(!address || host->owns(address), "an address that is not on {}", host->name());
         host->act([=, graph = static_cast<const Plan&>(plan).graph] { compute(graph, x, kernel, bias, y); });
     }
     static void compute(const cuda::ConvGraph& g, void* x, void* kernel, void* bias, void* y) {
@@ -201,7 +214,7 @@ struct HostMachine {
 
     std::unique_ptr<Recording> record(const std::function<void()>& work) const {
         auto recorded = std::make_unique<HostDevice::Work>();
-        recorded->pool = HostDevice::new_pool();
+        recorded->pool = host->new_pool();
         host->recording = recorded.get();
         try {
             work();

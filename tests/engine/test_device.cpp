@@ -90,12 +90,14 @@ TEST_CASE("a pool hands on what was given back, of about the same size, and noth
     CHECK(pool->peak_bytes() >= 10'100'000);
     pool->release();
     CHECK(freed == 1);
-    // where memory is short, what is kept is given back first
+    // where memory is short, giving back what is kept may help
     limit = used + 6000;
     pool->allocate(4096);
-    auto d = pool->allocate(5120);
-    CHECK(d != nullptr);
+    CHECK(pool->allocate(5120) == nullptr);
+    pool->release();
     CHECK(freed == 2);
+    const auto d = pool->allocate(5120);
+    CHECK(d != nullptr);
     CHECK(pool->allocate(5120) == nullptr);
     CHECK_FALSE(pool->owns(&limit));
 }
@@ -198,6 +200,18 @@ TEST_CASE("a convolution without a plan of cuDNN's is computed by definition, an
     REQUIRE(refused->refusals.size() == 1);
     CHECK(refused->refusals[0].algorithm == "cudnn");
     CHECK(refused->refusals[0].reason.find("no plan for forward 1x6x6x8:8") == 0);
+}
+
+TEST_CASE("a layer that runs on one device and then on another has its kernel on each") {
+    HostDevice other;
+    const cuda::DeviceBackend<HostMachine> second(HostMachine{&other, cuda::Precision::f32, ""});
+    const ConvShape v{{3, 3, 1, 1, 1, 1, 1, 1}, 5, 5, 3, 5, 5, 7};
+    const ConvWeights weights{random_tensor({3, 3, 3, 7}, 1), random_tensor({7}, 2), {}};
+    const Tensor x = random_tensor({1, 5, 5, 3}, 3);
+    Tensor first({1, 5, 5, 7}), again({1, 5, 5, 7});
+    played_gpu().plan_conv2d(v, weights, Direction::forward, Fused::none)->run(x, first);
+    second.plan_conv2d(v, weights, Direction::forward, Fused::none)->run(x, again);  // would be refused an address of the other's
+    CHECK(same_bits(first, again));
 }
 
 TEST_CASE("alignment: what all addresses are multiples of") {

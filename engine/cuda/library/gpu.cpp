@@ -54,6 +54,7 @@ struct GpuMachine {
     Device* device() const { return &gpu->device; }
     Precision precision() const { return settings.precision; }
     void keep(const Tensor& tensor) const { gpu->device.keep(tensor); }
+    void keep(const std::shared_ptr<const ConvGraphPlan>& plan) const { gpu->device.keep(plan); }
 
     template <class Kernel> void each(int count, const Kernel& kernel) const {
         launch_each(gpu->device.stream(), count, kernel);
@@ -79,7 +80,6 @@ struct GpuMachine {
             }
         }
         if (!it->second.plan) fail("{}", it->second.problem);
-        gpu->device.keep(it->second.plan);
         return it->second.plan;
     }
     void run(const ConvGraphPlan& plan, void* x, void* kernel, void* bias, void* y) const { plan.run(x, kernel, bias, y); }
@@ -87,7 +87,7 @@ struct GpuMachine {
     // cuBLAS counts columns first: it sees our matrices transposed, and computes c^T = b^T a^T.
     void product(const Product& p) const {
         const bool strict = settings.precision == Precision::f32;
-        check(cublasSetMathMode(gpu->cublas, strict ? CUBLAS_PEDANTIC_MATH : CUBLAS_TF32_TENSOR_OP_MATH), "setting its precision");
+        check(cublasSetMathMode(gpu->cublas, strict ? CUBLAS_DEFAULT_MATH : CUBLAS_TF32_TENSOR_OP_MATH), "setting its precision");
         const float one = 1, zero = 0;
         const auto op = [](bool transposed) { return transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
         if (p.m == 1) {  // a matrix times a vector: all of the time goes into reading the matrix

@@ -29,7 +29,7 @@ public:
     void* workspace(std::size_t bytes);  // shared by all plans, one after another; as large as the largest so far
     void wait() override;
     double milliseconds(const std::function<void()>& work) override;
-    void keep(std::shared_ptr<const void> used);            // alive as long as what is being recorded, if something is
+    void keep(std::shared_ptr<const void> used);  // alive as long as what is being recorded, if something is
     void keep(const Tensor& used);
 
     std::unique_ptr<Recording> record(const std::function<void()>& work);
@@ -42,10 +42,15 @@ private:
     GpuRecording* recording_ = nullptr;
     std::shared_ptr<void> workspace_;
     std::size_t workspace_bytes_ = 0;
-    // Page-locked memory, which a GPU copies from and to at full speed.
-    static constexpr std::size_t staging_bytes = std::size_t(16) << 20;
-    void *staging_in_ = nullptr, *staging_out_ = nullptr;
-    cudaEvent_t staging_free_ = nullptr;
+    // Page-locked memory, which a GPU copies from and to at full speed. What goes there goes in turns through two blocks: while the GPU
+    // copies one, the other is filled.
+    static constexpr std::size_t staging_bytes = std::size_t(8) << 20;
+    struct Staging {
+        void* memory = nullptr;
+        cudaEvent_t free = nullptr;
+    } in_[2];
+    int next_in_ = 0;
+    void* out_ = nullptr;
 };
 
 }  // namespace limn::cuda
