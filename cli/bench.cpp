@@ -148,6 +148,7 @@ void add_bench(CLI::App& app) {
     command->footer(
         "Examples:\n"
         "  limn bench vgg16 --threads 2\n"
+        "  limn bench vgg16 --device cuda --precision tf32 --batch 64\n"
         "  limn bench model.h5 --input x.npy --what gradcam --layer block5_conv3 --target top:5 --json");
     command->callback([o] { bench(*o); });
 }

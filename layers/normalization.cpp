@@ -65,6 +65,16 @@ private:
         return scale;
     }
 
+    // The same where the statistics lie.
+    static Tensor batch_scale(const Backend& backend, const Backend::Normalised& n) {
+        const DType dtype = n.variance.dtype();
+        Tensor shifted = n.variance.like(), root = n.variance.like(), scale = n.variance.like();
+        backend.binary(Binary::add, n.variance, Tensor::full({1}, n.epsilon, dtype), shifted);
+        backend.unary({.kind = Unary::sqrt}, shifted, root);
+        backend.binary(Binary::divide, n.gamma.empty() ? Tensor::full({1}, 1, dtype) : n.gamma, root, scale);
+        return scale;
+    }
+
     Var in_training(Tape& tape, const Var& x, const Tensor& moving_mean, const Tensor& moving_variance) const {
         const Tensor &gamma = weight("gamma"), &beta = weight("beta");
         Backend::Normalised saved{x.value, x.value.like(moving_mean.shape()), x.value.like(moving_mean.shape()), gamma, epsilon_};
@@ -72,7 +82,7 @@ private:
         tape.training->moving_averages.push_back({moving_mean, saved.mean, momentum_});
         tape.training->moving_averages.push_back({moving_variance, saved.variance, momentum_});
         Tensor y = x.value.like();
-        tape.backend().affine(x.value, saved.mean, scale_of(saved.variance).on(x.value.device()), beta, y);
+        tape.backend().affine(x.value, saved.mean, batch_scale(tape.backend(), saved), beta, y);
 
         // dx, dgamma, dbeta: engine/backend.h, batch_norm_grad
         return tape.record("batch_norm", {x, tape.parameter(gamma), tape.parameter(beta)}, y, [saved](const Tensor& dy, Walk& walk) {

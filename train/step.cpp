@@ -18,21 +18,20 @@ std::vector<Weight*> trainable_weights(const Model& model) {
     return list;
 }
 
+Tensor blended(const Backend& backend, const Tensor& a, const Tensor& b, double share) {
+    Tensor of_a = a.like(), of_b = a.like(), sum = a.like();
+    backend.binary(Binary::multiply, a, Tensor::full({1}, share, a.dtype()), of_a);
+    backend.binary(Binary::multiply, b, Tensor::full({1}, 1 - share, a.dtype()), of_b);
+    backend.binary(Binary::add, of_a, of_b, sum);
+    return sum;
+}
+
 // Keras: moving = moving * momentum + batch * (1 - momentum)
-static void follow(const Model& model, const TrainingStep& training) {
+static void follow(const Backend& backend, const Model& model, const TrainingStep& training) {
     for (const TrainingStep::MovingAverage& average : training.moving_averages)
         for (Layer* layer : model.weighted_layers())
-            for (Weight& w : layer->weights) {
-                if (w.value.id() != average.moving.id()) continue;
-                const Tensor moving = average.moving.host(), batch = average.batch.host();
-                Tensor next = moving.like();
-                with_type(next.dtype(), [&](auto zero) {
-                    using T = decltype(zero);
-                    for (Index i = 0; i < next.size(); i++)
-                        next.data<T>()[i] = T(moving.data<T>()[i] * T(average.momentum) + batch.data<T>()[i] * T(1 - average.momentum));
-                });
-                w.value = next.on(w.value.device());
-            }
+            for (Weight& w : layer->weights)
+                if (w.value.id() == average.moving.id()) w.value = blended(backend, average.moving, average.batch, average.momentum);
 }
 
 StepResult compute_gradients(const Backend& backend, Model& model, const Head& head, const Tensor& x, const Tensor& targets,
@@ -52,7 +51,7 @@ StepResult compute_gradients(const Backend& backend, Model& model, const Head& h
     for (const Weight* w : weights) parameters.push_back(tape.parameter(w->value));
     StepResult result{loss.value.at_flat(0), logits.value.host(), tape.gradients(loss, Tensor::full({1}, 1, x.dtype()), parameters)};
     for (std::size_t i = 0; i < weights.size(); i++) result.gradients[i] = result.gradients[i].reshaped(weights[i]->shape);
-    follow(model, training);
+    follow(backend, model, training);
     return result;
 }
 

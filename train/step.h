@@ -15,6 +15,9 @@ std::vector<Weight*> trained_weights(const Model& model);
 // Those among them that have gradients: without moving averages.
 std::vector<Weight*> trainable_weights(const Model& model);
 
+// a * share + b * (1 - share)
+Tensor blended(const Backend& backend, const Tensor& a, const Tensor& b, double share);
+
 struct StepResult {
     double loss;
     Tensor logits;                  // (N,K), before the step

@@ -103,15 +103,11 @@ void Trainer::add_teacher(const Tensor& images, Tensor& targets) const {
 void Trainer::follow_average() {
     const std::vector<Weight*> weights = trained_weights(model_);
     if (state_.averaged.empty())
-        for (const Weight* w : weights) state_.averaged.push_back(w->value.host().clone());
+        for (const Weight* w : weights) state_.averaged.push_back(w->value);
     const double t = double(optimizer_.iterations);
     const float d = float(std::min(settings_.averaging, (1 + t) / (10 + t)));
-    for (std::size_t i = 0; i < weights.size(); i++) {
-        float* average = state_.averaged[i].data();
-        const Tensor value = weights[i]->value.host();
-        const float* now = value.data();
-        for (Index j = 0; j < weights[i]->value.size(); j++) average[j] = average[j] * d + now[j] * (1 - d);
-    }
+    for (std::size_t i = 0; i < weights.size(); i++)
+        state_.averaged[i] = blended(backend_, state_.averaged[i].on(backend_.device()), weights[i]->value, double(d));
 }
 
 Trainer::EpochResult Trainer::train_epoch(int epoch) {
@@ -204,13 +200,6 @@ void Trainer::with_weights(const std::vector<Tensor>& weights, const std::functi
     body();
 }
 
-// The running averages as they are now, or none if they are not wanted.
-std::vector<Tensor> Trainer::averages() const {
-    std::vector<Tensor> copies;
-    for (const Tensor& average : state_.averaged) copies.push_back(average.clone());
-    return copies;
-}
-
 // Saving that fails (a full disk) ends no training: what was saved before is still there, and the next epoch tries again.
 void Trainer::attempt(const std::function<void()>& save) {
     try {
@@ -291,7 +280,7 @@ void Trainer::run_epochs(const std::filesystem::path& checkpoint) {
         const EpochResult result = train_epoch(number);
         if (interrupted()) return;
         unsaved_.clear();
-        with_weights(averages(), [&] {
+        with_weights(state_.averaged, [&] {
             const Evaluation validation = evaluate();
             if (interrupted()) return;
             check_loss(validation.loss, number);
@@ -338,7 +327,7 @@ Outcome Trainer::train() {
     Outcome outcome{state_.best_epoch, {}, {}, {}, trouble ? 2 : interrupted() ? 128 + *settings_.signal : 0};
     if (state_.best_epoch > 0) outcome.scalars = {{"best_val_accuracy", state_.best_accuracy}, {"best_val_loss", state_.best_loss}};
     if (outcome.exit_code == 0) {
-        with_weights(averages(), [&] { attempt([&] { save_models(); }); });
+        with_weights(state_.averaged, [&] { attempt([&] { save_models(); }); });
         for (std::size_t i = 0; Weight * w : trained_weights(model_)) w->value = state_.best.at(i++).on(backend_.device());
         add_mistakes(outcome, evaluate(), data_.validation, data_.labels, backend_, model_, settings_.validation_input, 24);
     } else if (!state_.best.empty()) {

@@ -73,7 +73,6 @@ private:
     void add_teacher(const Tensor& images, Tensor& targets) const;
     void follow_average();
     void with_weights(const std::vector<Tensor>& weights, const std::function<void()>& body);
-    std::vector<Tensor> averages() const;
     void attempt(const std::function<void()>& save);
     void save_best();
     void save_models();
