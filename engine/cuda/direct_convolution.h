@@ -2,7 +2,7 @@
 // The kernel lies as Keras stores it: (r,s,c/groups,k).
 #pragma once
 
-#include "engine/cuda/kernels.h"
+#include "engine/cuda/totals.h"
 
 namespace limn::cuda {
 

@@ -1,7 +1,7 @@
 // The verbs that are limn's own kernels, for any Machine that can run them: a GPU (engine/cuda/backend.cpp), or in tests the host.
 //
 //     machine.each(count, kernel)       kernel(i) for all i < count
-//     machine.totals(outputs, total)    a total (kernels.h) for each output
+//     machine.totals(outputs, total)    a total (totals.h) for each output
 //     machine.device()                  where its tensors lie
 //     machine.keep(tensor or plan)      is about to be used: a recording must keep it alive
 //
@@ -11,7 +11,7 @@
 #include <exception>
 
 #include "engine/backend.h"
-#include "engine/cuda/kernels.h"
+#include "engine/cuda/totals.h"
 
 namespace limn::cuda {
 

@@ -1,9 +1,7 @@
-// Every kernel of the cuda backend that is neither cuDNN's nor cuBLAS's, one struct each.
+// The kernels of the cuda backend that are neither cuDNN's nor cuBLAS's, one struct each; those that add up over a whole tensor stand in totals.h.
 //
-// A kernel computes element i of its result: kernel(i) for all i below a count, in any order. On a GPU every i has a thread (launch.cuh);
-// the tests call the same text in a loop on the host and compare it with the definitions in engine/reference.
-// A *total* adds up terms for each output: 256 lanes take every 256th term each, then halves are merged, so that the order, and so every
-// bit, is the same on any GPU and on the host. Sums keep what rounding loses (Neumaier 1974): float is enough.
+// A kernel computes element i of its result: kernel(i) for all i below a count, in any order. On a GPU every i has a thread
+// (library/launch.cu); the tests call the same text in a loop on the host and compare it with the definitions in engine/reference.
 // Nothing here writes an element twice: gradients gather from all outputs that used an input, instead of scattering into it.
 //
 // Elements are counted in int: a tensor on a GPU has fewer than 2^31.
@@ -12,41 +10,13 @@
 #include <cmath>
 #include <cstdint>
 
-#include "engine/host_device.h"
+#include "engine/cuda/sums.h"
 #include "engine/paint.h"
 #include "engine/unary.h"
 #include "engine/update.h"
 #include "engine/verbs.h"
 
 namespace limn::cuda {
-
-// ---- sums
-
-struct Sum {
-    float value = 0, lost = 0;
-    LIMN_HOST_DEVICE void add(float x) {
-        const float t = value + x;
-        lost += std::fabs(value) >= std::fabs(x) ? (value - t) + x : (x - t) + value;
-        value = t;
-    }
-    LIMN_HOST_DEVICE void merge(const Sum& other) { add(other.value), lost += other.lost; }
-    LIMN_HOST_DEVICE float total() const { return std::isfinite(value) ? value + lost : value; }
-};
-struct TwoSums {
-    Sum a, b;
-    LIMN_HOST_DEVICE void merge(const TwoSums& other) { a.merge(other.a), b.merge(other.b); }
-};
-struct Largest {
-    float value = -HUGE_VALF;
-    LIMN_HOST_DEVICE void add(float x) { value = value < x ? x : value; }
-    LIMN_HOST_DEVICE void merge(const Largest& other) { add(other.value); }
-    LIMN_HOST_DEVICE float total() const { return value; }
-};
-
-struct Count {
-    int value = 0;
-    LIMN_HOST_DEVICE void merge(const Count& other) { value += other.value; }
-};
 
 // ---- element by element
 
@@ -324,124 +294,6 @@ struct UpdateKernel {
     LIMN_HOST_DEVICE void operator()(int i) const {
         float none = 0;
         updated[i] = limn::updated(rule, weights[i], gradient[i], m ? m[i] : none, v ? v[i] : none);
-    }
-};
-
-// ---- totals: lanes add(value, output, term) for term < terms, then finish(output, total)
-
-template <class Value> struct ReduceTotal {
-    Steps kept, reduced;  // where an output's terms begin in x; where each term lies from there
-    int terms;
-    const float* x;
-    float scale;
-    float* y;
-    using Total = Value;
-    LIMN_HOST_DEVICE void add(Value& v, int output, int term) const { v.add(x[kept(output).a + reduced(term).a]); }
-    LIMN_HOST_DEVICE void finish(int output, const Value& v) const { y[output] = v.total() * scale; }
-};
-
-// sum of exp(x - top) of a row, and then the row
-struct ExponentialsTotal {
-    int terms;
-    const float *x, *top;
-    float* sum;
-    using Total = Sum;
-    LIMN_HOST_DEVICE void add(Sum& v, int row, int c) const { v.add(std::exp(x[row * terms + c] - top[row])); }
-    LIMN_HOST_DEVICE void finish(int row, const Sum& v) const { sum[row] = v.total(); }
-};
-struct SoftmaxKernel {
-    int channels;
-    const float *x, *top, *sum;
-    float* y;
-    LIMN_HOST_DEVICE void operator()(int i) const { y[i] = std::exp(x[i] - top[i / channels]) / sum[i / channels]; }
-};
-
-// sum of y * dy of a row, and then dx = y * (dy - that)
-struct RowProductsTotal {
-    int terms, saved;  // elements of y: several targets read them again
-    const float *y, *dy;
-    float* sum;
-    using Total = Sum;
-    LIMN_HOST_DEVICE void add(Sum& v, int row, int c) const { v.add(y[(row * terms + c) % saved] * dy[row * terms + c]); }
-    LIMN_HOST_DEVICE void finish(int row, const Sum& v) const { sum[row] = v.total(); }
-};
-struct SoftmaxGradKernel {
-    int channels, saved;
-    const float *y, *dy, *sum;
-    float* dx;
-    LIMN_HOST_DEVICE void operator()(int i) const { dx[i] = y[i % saved] * (dy[i] - sum[i / channels]); }
-};
-
-// ---- maps
-
-// an output is a pixel of map m, a term a channel
-struct ChannelDotTotal {
-    int terms, images, pixels, weight_pixels;  // weight_pixels: as many, or 1
-    const float *x, *weights;
-    float* y;
-    using Total = Sum;
-    LIMN_HOST_DEVICE void add(Sum& v, int output, int c) const {
-        const int m = output / pixels, pixel = output % pixels;
-        v.add(x[((m % images) * pixels + pixel) * terms + c] * weights[(m * weight_pixels + pixel % weight_pixels) * terms + c]);
-    }
-    LIMN_HOST_DEVICE void finish(int output, const Sum& v) const { y[output] = v.total(); }
-};
-
-// an output is a number k of a row, a term another number of it: how many are larger
-struct LargestTotal {
-    int terms, rows, targets;
-    const float* x;
-    float* y;
-    using Total = Count;
-    LIMN_HOST_DEVICE float number(int i) const { return x[i] == x[i] ? x[i] : -HUGE_VALF; }
-    LIMN_HOST_DEVICE void add(Count& v, int output, int j) const {
-        const float own = number(output), other = number(output / terms * terms + j);
-        v.value += other > own || (other == own && j < output % terms);
-    }
-    LIMN_HOST_DEVICE void finish(int output, const Count& v) const {
-        for (int t = 0; t < targets; t++) y[t * rows * terms + output] = v.value == t ? 1.0f : 0.0f;
-    }
-};
-
-// ---- batch normalisation: an output is a channel, a term a row
-
-struct SquaredDistanceTotal {
-    int terms, channels;
-    const float *x, *mean;
-    float* variance;
-    using Total = Sum;
-    LIMN_HOST_DEVICE void add(Sum& v, int c, int row) const {
-        const float d = x[row * channels + c] - mean[c];
-        v.add(d * d);
-    }
-    LIMN_HOST_DEVICE void finish(int c, const Sum& v) const { variance[c] = v.total() / float(terms); }
-};
-
-struct BatchNormTotal {
-    int terms, channels;
-    const float *x, *mean, *variance;
-    double epsilon;
-    const float* dy;
-    float *dgamma, *dbeta;
-    using Total = TwoSums;
-    LIMN_HOST_DEVICE void add(TwoSums& v, int c, int row) const {
-        const float g = dy[row * channels + c];
-        v.a.add(g), v.b.add(g * (x[row * channels + c] - mean[c]));
-    }
-    LIMN_HOST_DEVICE void finish(int c, const TwoSums& v) const {
-        dbeta[c] = v.a.total(), dgamma[c] = float(double(v.b.total()) / std::sqrt(double(variance[c]) + epsilon));
-    }
-};
-struct BatchNormGradKernel {
-    int rows, channels;
-    const float *x, *mean, *variance, *gamma;  // gamma may be null
-    double epsilon;
-    const float *dy, *dgamma, *dbeta;
-    float* dx;
-    LIMN_HOST_DEVICE void operator()(int i) const {
-        const int c = i % channels;
-        const double s = std::sqrt(double(variance[c]) + epsilon), xhat = (double(x[i]) - double(mean[c])) / s;
-        dx[i] = float((gamma ? double(gamma[c]) : 1) / s * (double(dy[i]) - double(dbeta[c]) / rows - xhat * double(dgamma[c]) / rows));
     }
 };
 

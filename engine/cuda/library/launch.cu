@@ -4,7 +4,7 @@
 
 #include "engine/cuda/direct_convolution.h"
 #include "engine/cuda/half.h"
-#include "engine/cuda/kernels.h"
+#include "engine/cuda/totals.h"
 
 namespace limn::cuda {
 
@@ -59,6 +59,7 @@ template void launch_each(cudaStream_t, int, const ResizeGradKernel&);
 template void launch_each(cudaStream_t, int, const CopyKernel&);
 template void launch_each(cudaStream_t, int, const PaintKernel&);
 template void launch_each(cudaStream_t, int, const UpdateKernel&);
+// totals.h
 template void launch_each(cudaStream_t, int, const SoftmaxKernel&);
 template void launch_each(cudaStream_t, int, const SoftmaxGradKernel&);
 template void launch_each(cudaStream_t, int, const BatchNormGradKernel&);

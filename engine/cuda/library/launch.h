@@ -1,4 +1,4 @@
-// Runs the kernels of engine/cuda/kernels.h on a GPU. Defined in launch.cu, for each kernel that is listed there.
+// Runs the kernels of engine/cuda/ on a GPU. Defined in launch.cu, for each kernel that is listed there.
 #pragma once
 
 #include <driver_types.h>
