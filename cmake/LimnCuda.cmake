@@ -51,6 +51,7 @@ function(limn_find_cuda found)
         message(STATUS "Without the cuda backend: ${missing} was not found")
     else()
         message(STATUS "With the cuda backend: CUDA ${CUDAToolkit_VERSION}, cuDNN ${version}")
+        set(limn_toolkit ${CUDAToolkit_VERSION} PARENT_SCOPE)
         set(${found} TRUE PARENT_SCOPE)
     endif()
 endfunction()
@@ -64,9 +65,12 @@ endif()
 
 # A library of its own, opened only when it is asked for (engine/cuda/cuda.h). What it needs of limn it finds in the program.
 if(LIMN_WITH_CUDA)
-    # Machine code for one GPU of each kind (code for 8.0 runs on 8.6 and 8.9), and for later ones what the driver compiles itself.
+    # Machine code for one GPU of each kind (code for 8.0 runs on 8.6 and 8.9), and text that the driver compiles for all others.
     if(NOT CMAKE_CUDA_ARCHITECTURES)
-        set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 90-real 100-real 120)
+        set(CMAKE_CUDA_ARCHITECTURES 75 80-real 90-real)
+        if(limn_toolkit VERSION_GREATER_EQUAL 12.8)
+            list(APPEND CMAKE_CUDA_ARCHITECTURES 100-real 120-real)
+        endif()
     endif()
     enable_language(CUDA)
     if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)   # CMake 3.25 does not know yet that nvcc knows C++20

@@ -50,7 +50,7 @@ std::string driver_problem(int needed, std::span<const int> built_for) {
     for (int sm : built_for) known += (known.empty() ? "" : ", ") + dotted(sm);
     if (built_for.empty() || capability < built_for.front())
         return fmt::format(
-            "{} (compute capability {}) is older than this limn was built for ({} and later of their kind): build it with "
+            "{} (compute capability {}) is older than this limn was built for ({} and later): build it with "
             "-DCMAKE_CUDA_ARCHITECTURES={}",
             name, dotted(capability), known, capability);
     return "";

@@ -16,19 +16,18 @@ void* Pool::take(std::size_t size) {
     const std::lock_guard lock(mutex_);
     if (const auto it = kept_.find(size); it != kept_.end()) {
         void* block = it->second;
-        kept_.erase(it);
+        kept_.erase(it), kept_bytes_ -= size;
         return block;
     }
+    if (kept_bytes_ > most_kept_) free_kept();
     void* block = source_.fresh(size);
-    if (!block) return nullptr;
-    blocks_[block] = size;
-    bytes_ += size, peak_ = std::max(peak_, bytes_);
+    if (block) blocks_[block] = size;
     return block;
 }
 
 void Pool::give(void* block, std::size_t size) {
     const std::lock_guard lock(mutex_);
-    kept_.emplace(size, block);
+    kept_.emplace(size, block), kept_bytes_ += size;
 }
 
 std::shared_ptr<void> Pool::allocate(std::size_t bytes) {
@@ -38,10 +37,14 @@ std::shared_ptr<void> Pool::allocate(std::size_t bytes) {
     return {block, [pool = shared_from_this(), size](void* b) { pool->give(b, size); }};
 }
 
+void Pool::free_kept() {
+    for (const auto& [size, block] : kept_) source_.free(block), blocks_.erase(block);
+    kept_.clear(), kept_bytes_ = 0;
+}
+
 void Pool::release() {
     const std::lock_guard lock(mutex_);
-    for (const auto& [size, block] : kept_) source_.free(block), blocks_.erase(block), bytes_ -= size;
-    kept_.clear();
+    free_kept();
 }
 
 bool Pool::owns(const void* at) const {
@@ -50,15 +53,6 @@ bool Pool::owns(const void* at) const {
     if (after == blocks_.begin()) return false;
     const auto& [begin, size] = *std::prev(after);
     return at < static_cast<const char*>(begin) + size;
-}
-
-std::size_t Pool::bytes() const {
-    const std::lock_guard lock(mutex_);
-    return bytes_;
-}
-std::size_t Pool::peak_bytes() const {
-    const std::lock_guard lock(mutex_);
-    return peak_;
 }
 
 }  // namespace limn::cuda

@@ -19,7 +19,8 @@ public:
         std::function<void*(std::size_t)> fresh;  // null if there is no memory
         std::function<void(void*)> free;
     };
-    explicit Pool(Source source) : source_(std::move(source)) {}
+    // most_kept: bytes; beyond that, what is kept is given back before more is asked for (photos of many sizes leave blocks of many sizes)
+    explicit Pool(Source source, std::size_t most_kept = std::size_t(-1)) : source_(std::move(source)), most_kept_(most_kept) {}
     Pool(const Pool&) = delete;
     ~Pool() { release(); }
 
@@ -27,17 +28,17 @@ public:
     std::shared_ptr<void> allocate(std::size_t bytes);
     void release();                      // gives back what is kept; not while a recording is made of work that used it
     bool owns(const void* begin) const;  // does a block begin there or span it?
-    std::size_t bytes() const;           // in use and kept
-    std::size_t peak_bytes() const;      // the most there were
 
 private:
     void* take(std::size_t size);
     void give(void* block, std::size_t size);
+    void free_kept();
     Source source_;
+    const std::size_t most_kept_;
     mutable std::mutex mutex_;
     std::multimap<std::size_t, void*> kept_;
     std::map<const void*, std::size_t> blocks_;  // all there are
-    std::size_t bytes_ = 0, peak_ = 0;
+    std::size_t kept_bytes_ = 0;
 };
 
 }  // namespace limn::cuda

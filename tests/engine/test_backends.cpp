@@ -100,6 +100,21 @@ TEST_CASE("convolutions agree with their definition, forward and toward the inpu
         }
 }
 
+TEST_CASE("toward the input a convolution is the adjoint of itself: <A x, y> = <x, A^T y>") {
+    for (const Backend* backend : all_backends())
+        for (const ConvCase& c : conv_cases) {
+            CAPTURE(backend->name());
+            CAPTURE(c.name);
+            const ConvShape v = c.shape();
+            const ConvWeights weights{random_tensor({v.window.r, v.window.s, v.c / v.groups, v.k}, 1), {}, {}};
+            const Tensor x = random_tensor({c.n, v.h, v.w, v.c}, 2), y = random_tensor({c.n, v.p, v.q, v.k}, 3);
+            Tensor forward(y.shape()), back(x.shape());
+            backend->plan_conv2d(v, weights, Direction::forward, Fused::none)->run(x, forward);
+            backend->plan_conv2d(v, weights, Direction::grad_input, Fused::none)->run(y, back);
+            CHECK(std::abs(dot(forward, y) - dot(x, back)) <= 1e-6 * std::sqrt(dot(forward, forward) * dot(y, y)));
+        }
+}
+
 TEST_CASE("a plan says which better algorithms refused, and why") {
     const ConvCase& vgg = conv_cases[0];
     const auto plan = cpu_backend().plan_conv2d(vgg.shape(), {random_tensor({3, 3, 16, 32}, 1), {}, {}}, Direction::forward, Fused::none);

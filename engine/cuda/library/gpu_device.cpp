@@ -14,14 +14,15 @@ void check(cudaError_t status, const char* what) {
     fail("the GPU failed at {}: {} ({})", what, cudaGetErrorString(status), cudaGetErrorName(status));
 }
 
-static std::shared_ptr<Pool> new_pool() {
+static std::shared_ptr<Pool> new_pool(std::size_t most_kept = std::size_t(-1)) {
     return std::make_shared<Pool>(Pool::Source{[](std::size_t bytes) -> void* {
                                                    void* block = nullptr;
                                                    if (cudaMalloc(&block, bytes) == cudaSuccess) return block;
                                                    cudaGetLastError();
                                                    return nullptr;
                                                },
-                                               [](void* block) { cudaFree(block); }});
+                                               [](void* block) { cudaFree(block); }},
+                                  most_kept);
 }
 
 // A CUDA graph, with all it reads and writes.
@@ -65,11 +66,12 @@ private:
     cudaGraphExec_t launch_ = nullptr;
 };
 
-GpuDevice::GpuDevice() : pool_(new_pool()) {
+GpuDevice::GpuDevice() {
     check(cudaSetDevice(0), "taking the first GPU");
     cudaDeviceProp properties{};
     check(cudaGetDeviceProperties(&properties, 0), "asking what the GPU is");
     name_ = properties.name;
+    pool_ = new_pool(properties.totalGlobalMem / 4);
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
     for (Staging& staging : in_) {
         check(cudaHostAlloc(&staging.memory, staging_bytes, cudaHostAllocDefault), "page-locked memory");
