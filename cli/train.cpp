@@ -149,7 +149,6 @@ Index trainable_count(const Model& model) {
 
 void train(TrainOptions o) {
     set_thread_count(o.threads);
-    const Backend& backend = o.backend();
     LIMN_CHECK(o.bad_photos == "skip" || o.bad_photos == "refuse", "--bad-photos {}: skip and refuse are known", o.bad_photos);
 
     const Dataset data = open_dataset(o.folder, {o.validation, o.validation_share, o.settings.seed});
@@ -174,7 +173,6 @@ void train(TrainOptions o) {
     LoadedModel teacher;
     if (!o.teacher.empty()) {
         teacher = load_model({o.teacher, "", ""});
-        teacher.model.move_to(backend.device());
         LIMN_CHECK(teacher.labels.empty() || teacher.labels.size() != data.labels.size() || teacher.labels == data.labels,
                    "--teacher {}: its classes are {}, the folder's {}", o.teacher, fmt::join(teacher.labels, ", "),
                    fmt::join(data.labels, ", "));
@@ -183,6 +181,8 @@ void train(TrainOptions o) {
         if (!teacher.size.empty()) std::tie(input.height, input.width) = parse_size(teacher.size);
         s.teacher = Teacher{&teacher.model, input, o.teacher_weight};
     }
+    const Backend& backend = o.backend();
+    teacher.model.move_to(backend.device());
     s.validation_input = network.input;
     if (!o.validation_size.empty()) {
         std::tie(s.validation_input.height, s.validation_input.width) = parse_size(o.validation_size);
