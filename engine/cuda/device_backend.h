@@ -55,6 +55,8 @@ public:
         std::shared_ptr<const ConvGraphPlan> plan;
         try {
             plan = machine_.plan(graph);
+        } catch (const OutOfMemory&) {
+            throw;
         } catch (const Error&) {  // none: by definition
             const int terms = as_int(x.shape()[0] * shape.p * shape.q);
             return machine_.totals(as_int(dkernel.size()), DirectGradKernel{taps_of(shape), terms, read(x), read(dy), write(dkernel)});
@@ -147,6 +149,8 @@ private:
         try {
             ready.plan = machine_.plan(graph);
             algorithm_ = ready.plan->engine;
+        } catch (const OutOfMemory&) {
+            throw;
         } catch (const Error& e) {
             refusals.push_back({"cudnn", e.what()});
             algorithm_ = "direct";
