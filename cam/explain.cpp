@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cam/grad_cam.h"
 #include "engine/parcel.h"
 #include "engine/repeated.h"
 #include "layers/conv2d.h"
@@ -12,9 +11,12 @@ namespace limn {
 
 std::span<const Method> methods() {
     static const Method table[] = {
-        {"grad-cam", "Selvaraju 2017: mean gradient, sum, before ReLU", true},
-        {"cam", "Zhou 2016: weights of the last linear layer, before ReLU", false},
-        {"hirescam", "Draelos & Carin 2020: gradient times activation, before ReLU", true},
+        {"grad-cam", "Selvaraju 2017: mean gradient, sum, before ReLU", grad_cam},
+        {"cam", "Zhou 2016: weights of the last linear layer, before ReLU", nullptr},
+        {"hirescam", "Draelos & Carin 2020: gradient times activation, before ReLU", hires_cam},
+        {"grad-cam++", "Chattopadhay 2018, its authors' code without the common factor e^score, before ReLU", grad_cam_plus_plus},
+        {"xgrad-cam", "Fu 2020: gradient weighted by activation, before ReLU", xgrad_cam},
+        {"layercam", "Jiang 2021: positive gradient times activation, before ReLU", layer_cam},
     };
     return table;
 }
@@ -148,7 +150,7 @@ Explainer::Explainer(const Backend& backend, const Model& model, Request request
         keep_.push_back(layer);
     }
     for (const Method& method : request_.methods) {
-        if (method.needs_gradient) watch_ = request_.layers;
+        if (method.needs_gradient()) watch_ = request_.layers;
         if (method.name != "cam") continue;
         std::string reason;
         cam_head_ = find_cam_head(model, head_, reason);
@@ -222,13 +224,12 @@ void Explainer::compute(Work& work) const {
         }
     };
     for (const Method& method : request_.methods) {
-        if (method.name == "cam") {
+        if (!method.needs_gradient()) {
             add(method, cam_head_->layer, cam(backend_, *cam_head_, value(cam_head_->layer).value, seed), {});
             continue;
         }
-        const auto formula = method.name == "grad-cam" ? grad_cam : hires_cam;
         for (std::size_t i = 0; i < request_.layers.size(); i++)
-            add(method, request_.layers[i], formula(backend_, value(request_.layers[i]).value, gradients[i]), gradients[i]);
+            add(method, request_.layers[i], method.formula(backend_, value(request_.layers[i]).value, gradients[i]), gradients[i]);
     }
     work.results = Parcel(std::move(results));
 }

@@ -8,15 +8,17 @@
 #include <vector>
 
 #include "cam/cam.h"
+#include "cam/grad_cam.h"
 #include "cam/map.h"
 #include "cam/target.h"
 
 namespace limn {
 
-// cam, grad-cam, hirescam; an unknown name is an Error that lists them. "all" gives those that apply.
+// cam, grad-cam, hirescam...; an unknown name is an Error that lists them. "all" gives those that apply.
 struct Method {
     std::string name, variant;  // variant: the exact formula's name, for the records
-    bool needs_gradient;
+    GradientMap* formula;       // null: needs no gradient (cam)
+    bool needs_gradient() const { return formula != nullptr; }
 };
 std::span<const Method> methods();
 const Method& method_named(std::string_view name);

@@ -198,11 +198,11 @@ private:
 }  // namespace
 
 void add_explain(CLI::App& app) {
-    CLI::App* command = app.add_subcommand("explain", "Show where the network looked: CAM, Grad-CAM, HiResCAM");
+    CLI::App* command = app.add_subcommand("explain", "Show where the network looked: CAM, Grad-CAM and their family");
     auto o = std::make_shared<ExplainOptions>();
     command->add_option("images", o->images, "photos (JPEG, PNG, BMP)")->required();
     add_image_options(*command, *o);
-    command->add_option("--method", o->methods, "grad-cam, cam, hirescam or all")->delimiter(',')->capture_default_str();
+    command->add_option("--method", o->methods, "grad-cam, cam, hirescam, grad-cam++, xgrad-cam, layercam or all")->delimiter(',')->capture_default_str();
     command->add_option("--layer", o->layers, "auto (the last with a spatial map), all (every convolution) or names")
         ->delimiter(',')
         ->capture_default_str();
