@@ -7,6 +7,7 @@
 //     machine.run(plan, x, kernel, bias, y)         addresses on the device
 //     machine.product(product)                      cuBLAS's product of two matrices
 //     machine.record(work)                          a Recording of what work() asks the machine for
+//     machine.recording()                           is one being made?
 #pragma once
 
 #include "engine/cuda/conv_graph.h"
@@ -44,6 +45,8 @@ public:
     // ---- convolution
     std::unique_ptr<ConvPlan> plan_conv2d(const ConvShape& shape, const ConvWeights& weights, Direction direction,
                                           Fused fused) const override {
+        // its kernel would lie in the recording's memory, and be brought into order only when that is run
+        LIMN_CHECK(!machine_.recording(), "a convolution is planned while work is recorded: it must have been run before");
         return std::make_unique<DeviceConvolution<Machine>>(*this, shape, weights, direction, fused);
     }
     void conv2d_grad_kernel(const ConvShape& shape, const Tensor& x, const Tensor& dy, Tensor& dkernel) const override {

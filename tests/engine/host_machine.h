@@ -212,6 +212,7 @@ struct HostMachine {
         });
     }
 
+    bool recording() const { return host->recording != nullptr; }
     std::unique_ptr<Recording> record(const std::function<void()>& work) const {
         auto recorded = std::make_unique<HostDevice::Work>();
         recorded->pool = host->new_pool();

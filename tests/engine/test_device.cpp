@@ -343,6 +343,10 @@ TEST_CASE("a recording may not look at numbers, nor take some from the host") {
     CHECK_THROWS_WITH_AS(gpu.record([&] { gpu.binary(Binary::add, there, x, y); }), doctest::Contains("once and for all into a recording"),
                          Error);
     CHECK_THROWS_WITH_AS(gpu.record([&] { (void)there.host(); }), doctest::Contains("is not known while it is made"), Error);
+    const ConvShape v{{1, 1}, 2, 2, 2, 2, 2, 2};
+    const ConvWeights weights{random_tensor({1, 1, 2, 2}, 1), {}, {}};
+    CHECK_THROWS_WITH_AS(gpu.record([&] { gpu.plan_conv2d(v, weights, Direction::forward, Fused::none); }),
+                         doctest::Contains("must have been run before"), Error);
     gpu.binary(Binary::add, there, there, y);  // and afterwards all is as before
     CHECK(y.host().at_flat(0) == doctest::Approx(2 * x.at_flat(0)));
     CHECK(cpu_backend().record([] {}) == nullptr);

@@ -101,6 +101,7 @@ struct GpuMachine {
               "a product of matrices");
     }
 
+    bool recording() const { return gpu->device.recording(); }
     std::unique_ptr<Recording> record(const std::function<void()>& work) const { return gpu->device.record(work); }
 };
 

@@ -32,6 +32,7 @@ public:
     void keep(std::shared_ptr<const void> used);  // alive as long as what is being recorded, if something is
     void keep(const Tensor& used);
 
+    bool recording() const { return recording_ != nullptr; }
     std::unique_ptr<Recording> record(const std::function<void()>& work);
 
 private:
