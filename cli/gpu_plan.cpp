@@ -32,6 +32,7 @@ void print_gpu_plan(const Options& o, const LoadedModel& loaded, int sm) {
             row["runs"] = fmt::format("cuBLAS ({},{}) x {}", value.size() / kernel[1], kernel[0], kernel.str());
             row["gflop"] = 2 * double(kernel.size()) / 1e9;
         }
+        if (layer.class_name == "Flatten" || layer.class_name == "Reshape") row["runs"] = "nothing: the same numbers";
         width = std::max(width, model.node(node).name.size());
         gflop += row.value("gflop", 0.0);
         layers.push_back(std::move(row));

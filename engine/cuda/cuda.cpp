@@ -63,7 +63,8 @@ public:
         } catch (const Error& e) {
             refusals.push_back({"cudnn", e.what()});
         }
-        auto plan = std::make_unique<DescribedPlan>(graph, std::move(chosen), CpuBackend::plan_conv2d(shape, weights, direction, fused));
+        auto plan = std::make_unique<DescribedPlan>(graph, std::move(chosen), CpuBackend::plan_conv2d(shape, weights, direction, fused),
+                                                    fused == Fused::relu_max_pool);
         plan->refusals = std::move(refusals);
         return plan;
     }

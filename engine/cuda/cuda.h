@@ -38,9 +38,11 @@ const Backend& backend(const Settings& settings = {});  // made once for each se
 // Plans convolutions as a described GPU would, and computes them on the cpu: what `limn inspect --plan --device cuda --sm 90` shows.
 class DescribedPlan : public ConvPlan {
 public:
-    DescribedPlan(const ConvGraph& asked, std::unique_ptr<ConvGraphPlan> answer, std::unique_ptr<ConvPlan> on_cpu)
-        : graph(asked), chosen(std::move(answer)), on_cpu_(std::move(on_cpu)) {}
-    std::string algorithm() const override { return chosen ? "cuDNN " + chosen->engine : "own kernels, by definition"; }
+    DescribedPlan(const ConvGraph& asked, std::unique_ptr<ConvGraphPlan> answer, std::unique_ptr<ConvPlan> on_cpu, bool then_pools)
+        : graph(asked), chosen(std::move(answer)), on_cpu_(std::move(on_cpu)), then_pools_(then_pools) {}
+    std::string algorithm() const override {
+        return (chosen ? "cuDNN " + chosen->engine : "own kernels, by definition") + (then_pools_ ? ", then our max pool" : "");
+    }
     void run(const Tensor& x, Tensor& y) const override { on_cpu_->run(x, y); }
     Cost cost() const override { return on_cpu_->cost(); }
     bool pools() const override { return on_cpu_->pools(); }
@@ -50,6 +52,7 @@ public:
 
 private:
     const std::unique_ptr<ConvPlan> on_cpu_;
+    const bool then_pools_;
 };
 std::unique_ptr<Backend> described_backend(int sm, Precision precision);
 
