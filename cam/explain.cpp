@@ -212,10 +212,10 @@ void Explainer::compute(Work& work) const {
     }
 
     // Maps. For T targets a tensor of maps is (T*N,h,w), target by target.
-    const auto add = [&](const Method& method, int layer, const Tensor& maps, const Tensor& dA) {
-        work.maps.push_back({&method, layer, !dA.empty()});
+    const auto add = [&](const Method& method, int layer, const Tensor& maps, const Tensor& alive) {
+        work.maps.push_back({&method, layer, !alive.empty()});
         results.push_back(maps);
-        if (!dA.empty()) results.push_back(liveliness(backend_, dA));
+        if (!alive.empty()) results.push_back(alive);
         if (!request_.drawing || work.photos.empty()) return;
         for (Index i = 0; i < maps.shape()[0]; i++) {
             const Tensor map = maps.rows(i, 1).reshaped({maps.shape()[1], maps.shape()[2]});
@@ -223,13 +223,15 @@ void Explainer::compute(Work& work) const {
             results.insert(results.end(), {drawn.heat, drawn.picture});
         }
     };
+    std::vector<Tensor> alive;
+    for (const Tensor& dA : gradients) alive.push_back(liveliness(backend_, dA));
     for (const Method& method : request_.methods) {
         if (!method.needs_gradient()) {
             add(method, cam_head_->layer, cam(backend_, *cam_head_, value(cam_head_->layer).value, seed), {});
             continue;
         }
         for (std::size_t i = 0; i < request_.layers.size(); i++)
-            add(method, request_.layers[i], method.formula(backend_, value(request_.layers[i]).value, gradients[i]), gradients[i]);
+            add(method, request_.layers[i], method.formula(backend_, value(request_.layers[i]).value, gradients[i]), alive[i]);
     }
     work.results = Parcel(std::move(results));
 }

@@ -10,7 +10,7 @@ typedef float vec_in_memory __attribute__((vector_size(LANES * 4), aligned(4), m
 
 inline vec load(const float* p) { return *reinterpret_cast<const vec_in_memory*>(p); }
 inline void store(float* p, vec v) { *reinterpret_cast<vec_in_memory*>(p) = v; }
-inline vec splat(float x) { return x - vec{}; }                           // x + vec{} would have to turn -0 into +0: one more instruction
+inline vec splat(float x) { return x - vec{}; }  // x + vec{} would have to turn -0 into +0: one more instruction
 inline vec larger(vec a, vec b) { return ((a > b) | (a != a)) ? a : b; }  // a NaN wins
 
 inline vec activated(Fused fused, vec v) {  // a NaN stays

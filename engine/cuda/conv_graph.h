@@ -16,6 +16,7 @@ namespace limn::cuda {
 enum class Precision { f32, tf32, bf16, fp16 };
 Precision precision_named(const std::string& name);
 const char* name_of(Precision precision);
+inline bool is_half(Precision p) { return p == Precision::bf16 || p == Precision::fp16; }
 
 enum class Pass { forward, grad_input, grad_kernel };
 
@@ -54,6 +55,12 @@ public:
     // Addresses on the device. forward reads x, kernel, bias (or null) and writes y; grad_input reads y (dy), kernel and writes x;
     // grad_kernel reads x, y (dy) and writes kernel. The numbers are 16 bits wide if the precision says so.
     virtual void run(void* x, void* kernel, void* bias, void* y) const = 0;
+};
+
+// What a machine answers: a plan, or why there is none.
+struct PlannedConv {
+    std::shared_ptr<const ConvGraphPlan> plan;
+    std::string problem;
 };
 
 }  // namespace limn::cuda

@@ -1,9 +1,9 @@
-// The whole cuda backend, for any Machine that can run it: a GPU (library/gpu.cu), or in tests the host.
+// The whole cuda backend, for any Machine that can run it: a GPU (library/gpu.cpp), or in tests the host.
 //
 //     all that KernelVerbs (kernel_verbs.h) asks of a machine, and
 //     machine.name()                                the GPU, and how precisely it computes
 //     machine.precision()
-//     machine.plan(graph)                           cuDNN's plan for a convolution; an Error says why there is none
+//     machine.plan(graph)                           cuDNN's plan for a convolution, or why there is none
 //     machine.run(plan, x, kernel, bias, y)         addresses on the device
 //     machine.product(product)                      cuBLAS's product of two matrices
 //     machine.record(work)                          a Recording of what work() asks the machine for
@@ -30,8 +30,8 @@ int alignment_of(std::initializer_list<const void*> addresses);  // 16, or what 
 
 template <class Machine> class DeviceConvolution;
 
-template <class Machine> class DeviceBackend : public KernelVerbs<Machine, Backend> {
-    using Verbs = KernelVerbs<Machine, Backend>;
+template <class Machine> class DeviceBackend : public KernelVerbs<Machine> {
+    using Verbs = KernelVerbs<Machine>;
     using Verbs::each, Verbs::here, Verbs::machine_, Verbs::read, Verbs::tensor, Verbs::write;
     friend class DeviceConvolution<Machine>;
 
@@ -51,16 +51,12 @@ public:
     }
     void conv2d_grad_kernel(const ConvShape& shape, const Tensor& x, const Tensor& dy, Tensor& dkernel) const override {
         ConvGraph graph{Pass::grad_kernel, shape, x.shape()[0]};
-        graph.precision = half() ? Precision::tf32 : machine_.precision();  // sums over many pixels: 16 bits are too few
+        graph.precision = is_half(machine_.precision()) ? Precision::tf32 : machine_.precision();  // sums over many pixels: 16 bits are too few
         const Tensor here_x = here(x), here_dy = here(dy);
         Tensor krsc = tensor({shape.k, shape.window.r, shape.window.s, shape.c / shape.groups}, DType::f32);
         graph.alignment = alignment_of({here_x.address(), here_dy.address(), krsc.address()});
-        std::shared_ptr<const ConvGraphPlan> plan;
-        try {
-            plan = machine_.plan(graph);
-        } catch (const OutOfMemory&) {
-            throw;
-        } catch (const Error&) {  // none: by definition
+        const auto plan = machine_.plan(graph).plan;
+        if (!plan) {  // by definition
             const int terms = as_int(x.shape()[0] * shape.p * shape.q);
             return machine_.totals(as_int(dkernel.size()), DirectGradKernel{taps_of(shape), terms, read(x), read(dy), write(dkernel)});
         }
@@ -82,9 +78,6 @@ public:
         const int N = as_int(x.shape()[0]), C = as_int(x.shape()[1]), K = as_int(dy.shape()[1]);
         machine_.product({C, K, N, read(x), read(dy), true, false, write(dkernel)});
     }
-
-private:
-    bool half() const { return machine_.precision() == Precision::bf16 || machine_.precision() == Precision::fp16; }
 };
 
 // One convolution with its kernel as cuDNN wants it. cuDNN's plans depend on the number of images, too: one is made for each.
@@ -136,7 +129,7 @@ private:
     static Precision precision_of(Precision wanted, bool forward) {
         return wanted == Precision::fp16 && !forward ? Precision::tf32 : wanted;
     }
-    bool half() const { return precision_ == Precision::bf16 || precision_ == Precision::fp16; }
+    bool half() const { return is_half(precision_); }
     static float* numbers(const Tensor& t) { return static_cast<float*>(t.address()); }
     static std::uint16_t* halves(const Tensor& t) { return static_cast<std::uint16_t*>(t.address()); }
 
@@ -147,19 +140,12 @@ private:
         graph.precision = precision_;
         graph.alignment = alignment;
         if (forward_) graph.fused = fused_, graph.bias = !bias_.empty();
-        Ready ready{images, alignment, nullptr};
+        const PlannedConv found = machine_.plan(graph);
         refusals.clear();
-        try {
-            ready.plan = machine_.plan(graph);
-            algorithm_ = ready.plan->engine;
-        } catch (const OutOfMemory&) {
-            throw;
-        } catch (const Error& e) {
-            refusals.push_back({"cudnn", e.what()});
-            algorithm_ = "direct";
-        }
+        if (!found.plan) refusals.push_back({"cudnn", found.problem});
+        algorithm_ = found.plan ? found.plan->engine : "direct";
         if (ready_.size() >= 8) ready_.erase(ready_.begin());
-        ready_.push_back(std::move(ready));
+        ready_.push_back({images, alignment, found.plan});
         return ready_.back();
     }
 

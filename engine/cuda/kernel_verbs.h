@@ -1,4 +1,4 @@
-// The verbs that are limn's own kernels, for any Machine that can run them: a GPU (engine/cuda/backend.cpp), or in tests the host.
+// The verbs that are limn's own kernels, for any Machine that can run them: a GPU (library/gpu.cpp), or in tests the host.
 //
 //     machine.each(count, kernel)       kernel(i) for all i < count
 //     machine.totals(outputs, total)    a total (totals.h) for each output
@@ -83,9 +83,8 @@ private:
     Tensor here_;
 };
 
-template <class Machine, class Base> class KernelVerbs : public Base {
+template <class Machine> class KernelVerbs : public Backend {
 public:
-    using Argmax = Backend::Argmax;
     explicit KernelVerbs(Machine machine) : machine_(std::move(machine)) {}
 
     void max_pool(const Window& window, const Tensor& x, Tensor& y, Argmax* argmax) const override {

@@ -116,9 +116,9 @@ struct HostMachine {
         explicit Plan(const cuda::ConvGraph& g) : graph(g) { engine = "a graph by its definition"; }
         void run(void* x, void* kernel, void* bias, void* y) const override { compute(graph, x, kernel, bias, y); }
     };
-    std::shared_ptr<const cuda::ConvGraphPlan> plan(const cuda::ConvGraph& graph) const {
-        if (!without.empty() && graph.key().find(without) != std::string::npos) fail("no plan for {}", graph.key());
-        return std::make_shared<Plan>(graph);
+    cuda::PlannedConv plan(const cuda::ConvGraph& graph) const {
+        if (!without.empty() && graph.key().find(without) != std::string::npos) return {nullptr, "no plan for " + graph.key()};
+        return {std::make_shared<Plan>(graph), ""};
     }
     // The graph as cuDNN's documentation defines it, on what lies at these addresses: NHWC planes, (k,r,s,c/groups) kernels, padding on
     // all four sides; numbers of 16 bits where the graph says so.

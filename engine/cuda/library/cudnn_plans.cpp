@@ -75,7 +75,7 @@ private:
         const ConvShape& v = wanted_.shape;
         const auto room = [&](Index numbers) {
             const std::size_t bytes =
-                std::size_t(numbers) * (wanted_.precision == Precision::bf16 || wanted_.precision == Precision::fp16 ? 2 : 4);
+                std::size_t(numbers) * (is_half(wanted_.precision) ? 2 : 4);
             auto block = gpu_->allocate(bytes);
             gpu_->zero(block.get(), bytes);
             return block;

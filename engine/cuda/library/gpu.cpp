@@ -24,11 +24,7 @@ struct Gpu {
     cublasHandle_t cublas = nullptr;
     std::shared_ptr<void> cublas_workspace;
     // A plan for each graph that was asked for, also for those that have none: its text says why.
-    struct Planned {
-        std::shared_ptr<const ConvGraphPlan> plan;
-        std::string problem;
-    };
-    std::map<std::string, Planned> plans;
+    std::map<std::string, PlannedConv> plans;
 
     Gpu() {
         check(cublasCreate(&cublas), "its start");
@@ -65,7 +61,7 @@ struct GpuMachine {
         cuda::check(cudaGetLastError(), "a kernel's launch");
     }
 
-    std::shared_ptr<const ConvGraphPlan> plan(const ConvGraph& graph) const {
+    PlannedConv plan(const ConvGraph& graph) const {
         const std::string key = graph.key() + (settings.autotune ? " autotuned" : "");
         if (gpu->plans.size() > 4096) gpu->plans.clear();  // photos of very many sizes; those in use live on
         const auto [it, is_new] = gpu->plans.try_emplace(key);
@@ -79,8 +75,7 @@ struct GpuMachine {
                 it->second.problem = e.what();
             }
         }
-        if (!it->second.plan) fail("{}", it->second.problem);
-        return it->second.plan;
+        return it->second;
     }
     void run(const ConvGraphPlan& plan, void* x, void* kernel, void* bias, void* y) const { plan.run(x, kernel, bias, y); }
 
