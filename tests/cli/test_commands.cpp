@@ -68,7 +68,7 @@ TEST_CASE("explain writes picture, raw map, page and JSON, and the JSON on stdou
     const Json document = Json::parse(o.out);
     const Json& image = document["images"][0];
     CHECK(image["predictions"].size() == 3);
-    CHECK(image["maps"].size() == 12);  // six methods, two targets
+    CHECK(image["maps"].size() == 42);  // 21 methods, two targets
     for (const Json& map : image["maps"])
         for (const Json& file : map["files"]) CHECK(std::filesystem::exists(file.get<std::string>()));
     const std::string label = image["predictions"][0]["label"];
