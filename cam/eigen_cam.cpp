@@ -23,7 +23,7 @@ static Tensor components(const Tensor& anywhere) {
     Tensor maps({s[0], s[1], s[2]});
     for (Index m = 0; m < s[0]; m++) {
         const Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>> x(features.rows(m, 1).data(),
-                                                                                                       s[1] * s[2], s[3]);
+                                                                                                        s[1] * s[2], s[3]);
         Eigen::Map<Eigen::VectorXf>(maps.data() + m * s[1] * s[2], s[1] * s[2]) =
             x.allFinite() ? Eigen::VectorXf(first_component(x.cast<double>()).cast<float>())
                           : Eigen::VectorXf::Constant(s[1] * s[2], std::numeric_limits<float>::quiet_NaN());

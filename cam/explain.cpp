@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "autograd/ops.h"
+#include "cam/diagnose.h"
 #include "engine/parcel.h"
 #include "engine/repeated.h"
 #include "layers/conv2d.h"
@@ -43,38 +44,6 @@ std::vector<int> convolutions(const Model& model) {
     return found;
 }
 
-// What is wrong with a map or its gradient, each with what to try.
-static std::vector<std::string> diagnose(const Map& map, bool dead_gradient, const Request& request, const Prediction& prediction) {
-    std::vector<std::string> found;
-    const Shape& shape = map.raw.shape();
-    if (shape[0] * shape[1] == 1)
-        found.push_back(
-            "the layer is 1x1: its map has a single cell and shows no place; try an earlier layer (--layer, see `limn inspect`)");
-    if (!map.stats.finite) {
-        found.push_back("the map holds NaN or infinite numbers: the weights or the input do, too; check them with `limn inspect`");
-        return found;
-    }
-    if (dead_gradient) {
-        if (request.score == Score::output && prediction.score > 0.999f)
-            found.push_back(fmt::format("the softmax or sigmoid is saturated (p = {:.6f}), so its gradient is zero: use --score logit",
-                                        prediction.score));
-        else
-            found.push_back(
-                "the gradient is zero everywhere: the score does not depend on this layer (dead ReLUs, or another branch); try another "
-                "layer or --method hirescam,cam");
-    } else if (map.stats.min == map.stats.max) {
-        found.push_back("the map is the same everywhere: it shows no place; try another layer or target");
-    } else if (map.stats.max <= 0) {
-        found.push_back(
-            fmt::format("nothing speaks for '{}' here: all cells are <= 0 (lowest {:.4g}); the .npy holds the signed map, --target another "
-                        "class or --normalize minmax shows it",
-                        map.target.label, map.stats.min));
-    } else if (map.stats.max < 1e-30f) {
-        found.push_back(fmt::format("the map is almost zero (largest {:.3g}): use --score logit", map.stats.max));
-    }
-    return found;
-}
-
 // (M): of each of M gradients, 0 only if all its numbers are
 static Tensor liveliness(const Backend& backend, const Tensor& gradients) {
     const Index M = gradients.shape()[0], size = M ? gradients.size() / M : 0;
@@ -96,8 +65,8 @@ static Tensor liveliness(const Backend& backend, const Tensor& gradients) {
 
 // A batch of these sizes: where its numbers lie, and what is done with them.
 struct Explainer::Work {
-    Tensor images, seed;            // seed: of targets that do not depend on the scores
-    bool own_targets;               // the caller named them, image by image
+    Tensor images, seed;             // seed: of targets that do not depend on the scores
+    bool own_targets;                // the caller named them, image by image
     std::vector<std::string> specs;  // then: which
     std::vector<Tensor> photos;
     Tensor used_seed;
@@ -126,7 +95,9 @@ static std::vector<Tensor> weights_of(const Model& model) {
 
 Explainer::Explainer(const Backend& backend, const Model& model, Request request, Index top)
     : backend_(backend), model_(model), request_(std::move(request)), top_(top), head_(find_head(model)),
-      explained_(request_.own ? request_.own->node : request_.score == Score::logit ? head_.logits : head_.output),
+      explained_(request_.own                     ? request_.own->node
+                 : request_.score == Score::logit ? head_.logits
+                                                  : head_.output),
       asked_(backend, model, explained_) {
     keep_ = {head_.logits, head_.output, explained_};
     if (request_.own) asked_.function = request_.own->function;
@@ -160,7 +131,8 @@ Explainer::Work& Explainer::work_for(const Tensor& images, const std::vector<Ten
         if (request_.methods.empty() || request_.own || !fixed) return;
         if (!work.seed.empty() && targets.empty()) return;
         std::vector<std::vector<Target>> chosen;
-        for (Index n = 0; n < images.shape()[0]; n++) chosen.push_back(targets_for(work.specs.empty() ? request_.target : work.specs[std::size_t(n)], {}, {}));
+        for (Index n = 0; n < images.shape()[0]; n++)
+            chosen.push_back(targets_for(work.specs.empty() ? request_.target : work.specs[std::size_t(n)], {}, {}));
         const Shape& known = model_.node(explained_).shape;
         const bool open = std::any_of(known.begin() + 1, known.end(), [](Index side) { return side < 0; });
         const Shape shape = open ? model_.with_input_size(images.shape()[1], images.shape()[2]).node(explained_).shape : known;
@@ -255,9 +227,9 @@ std::vector<Target> Explainer::targets_for(const std::string& spec, std::span<co
     return targets;
 }
 
-Map Explainer::map_of(const Method& method, int layer, const Explained& image, Index target, const Tensor& raw, bool dead) const {
-    Map map{method.name, method.variant, layer, image.targets[std::size_t(target)], raw, statistics(raw), {}, {}};
-    map.diagnostics = diagnose(map, dead, request_, image.predictions[0]);
+Map Explainer::map_of(const Method& method, int layer, const Explained& image, const Target& target, const Tensor& raw, bool dead) const {
+    Map map{method.name, method.variant, layer, target, raw, statistics(raw), {}, {}};
+    map.diagnostics = diagnose(model_, request_, image, map, dead);
     return map;
 }
 
@@ -281,7 +253,8 @@ std::vector<Explained> Explainer::read(const Work& work) const {
         for (Index i = 0; i < raw.shape()[0]; i++) {
             auto& result = results[std::size_t(i % N)];
             const Tensor one = raw.rows(i, 1).reshaped({raw.shape()[1], raw.shape()[2]}).clone();
-            Map map = map_of(*maps.method, maps.layer, result, i / N, one, maps.has_gradient && alive.data()[i] == 0);
+            Map map = map_of(*maps.method, maps.layer, result, result.targets[std::size_t(i / N)], one,
+                             maps.has_gradient && alive.data()[i] == 0);
             if (request_.drawing && !work.photos.empty()) {
                 const Tensor heat = *part++, picture = *part++;
                 map.drawn = Drawn{heat, picture};
@@ -310,11 +283,8 @@ void Explainer::study(const Work& work, std::vector<Explained>& results) {
                 const Tensor maps = method.study(Question(asked_, work.images.rows(n, 1), weights, layer));
                 for (Index t = 0; t < T; t++) {
                     const Tensor raw = maps.rows(t, 1).reshaped({maps.shape()[1], maps.shape()[2]});
-                    Map map = map_of(method, layer, result, t, raw.host().clone(), false);
-                    if (request_.drawing && !work.photos.empty()) {
-                        const Drawn drawn = draw(backend_, *request_.drawing, raw, work.photos[std::size_t(n)]);
-                        map.drawn = Drawn{drawn.heat.host(), drawn.picture.host()};
-                    }
+                    Map map = map_of(method, layer, result, result.targets[std::size_t(t)], raw.host().clone(), false);
+                    draw_on(map, work, std::size_t(n), raw);
                     result.maps.push_back(std::move(map));
                 }
             }
@@ -325,16 +295,48 @@ void Explainer::study(const Work& work, std::vector<Explained>& results) {
     for (Explained& result : results) std::ranges::stable_sort(result.maps, {}, place);
 }
 
-std::vector<Explained> Explainer::operator()(const Tensor& images, const std::vector<Tensor>& photos, const std::vector<std::string>& targets) {
+void Explainer::draw_on(Map& map, const Work& work, std::size_t image, const Tensor& raw) const {
+    if (!request_.drawing || work.photos.empty()) return;
+    const Drawn drawn = draw(backend_, *request_.drawing, raw, work.photos[image]);
+    map.drawn = Drawn{drawn.heat.host(), drawn.picture.host()};
+}
+
+// A method's maps of one target stand together, layer after layer or with other targets between them.
+void Explainer::fuse(const Work& work, std::vector<Explained>& results) const {
+    for (std::size_t n = 0; n < results.size(); n++) {
+        Explained& result = results[n];
+        std::vector<Map> maps;
+        for (const Method& method : request_.methods)
+            for (const Target& target : result.targets) {
+                std::vector<Tensor> raws;
+                for (const Map& map : result.maps)
+                    if (map.method == method.name && map.target.label == target.label) raws.push_back(map.raw.on(backend_.device()));
+                if (raws.size() < 2) {
+                    for (const Map& map : result.maps)
+                        if (map.method == method.name && map.target.label == target.label) maps.push_back(map);
+                    continue;
+                }
+                const Tensor raw = fused(backend_, raws, *request_.fusion);
+                maps.push_back(map_of(method, fused_layers, result, target, raw.host().clone(), false));
+                draw_on(maps.back(), work, n, raw);
+            }
+        result.maps = std::move(maps);
+    }
+}
+
+std::vector<Explained> Explainer::operator()(const Tensor& images, const std::vector<Tensor>& photos,
+                                             const std::vector<std::string>& targets) {
     const Index N = images.shape()[0];
     LIMN_CHECK(photos.empty() || Index(photos.size()) == N, "{} photos for {} images", photos.size(), N);
     LIMN_CHECK(targets.empty() || Index(targets.size()) == N, "{} targets for {} images: there should be one for each", targets.size(), N);
     for (const std::string& target : targets)
-        LIMN_CHECK(!depends_on_scores(target, head_), "target '{}' depends on the scores: it can be asked for all images, not for single ones", target);
+        LIMN_CHECK(!depends_on_scores(target, head_),
+                   "target '{}' depends on the scores: it can be asked for all images, not for single ones", target);
     Work& work = work_for(images, photos, targets);
     work.run->run();
     std::vector<Explained> results = read(work);
     if (std::ranges::any_of(request_.methods, [](const Method& method) { return method.study != nullptr; })) study(work, results);
+    if (request_.fusion) fuse(work, results);
     return results;
 }
 

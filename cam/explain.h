@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "cam/cam.h"
-#include "cam/map.h"
+#include "cam/fusion.h"
 #include "cam/methods.h"
 #include "cam/target.h"
 
@@ -38,13 +38,16 @@ struct Request {
     std::optional<Drawing> drawing = {};  // what to make of each map where photos are given
     std::optional<OwnScore> own = {};     // explained instead of the target
     bool counterfactual = false;          // what speaks against the target: its negative is explained (Selvaraju et al. 2017, sec. 3.3)
+    std::optional<Fusion> fusion = {};    // one map from those of all layers, in their place
     std::uint64_t seed = 1;               // of methods that draw at random
     Index samples = 0;                    // trials of RISE, SmoothGrad and integrated gradients; 0: their own numbers
 };
 
+constexpr int fused_layers = -1;
+
 struct Map {
     std::string method, variant;
-    int layer;
+    int layer;  // a node; fused_layers for the map of several
     Target target;
     Tensor raw;  // (h,w), signed
     MapStatistics stats;
@@ -80,9 +83,11 @@ private:
     Work& work_for(const Tensor& images, const std::vector<Tensor>& photos, const std::vector<std::string>& targets);
     void compute(Work& work) const;
     void study(const Work& work, std::vector<Explained>& results);
+    void fuse(const Work& work, std::vector<Explained>& results) const;
     std::vector<Explained> read(const Work& work) const;
     std::vector<Target> targets_for(const std::string& spec, std::span<const float> logits, std::span<const float> outputs) const;
-    Map map_of(const Method& method, int layer, const Explained& image, Index target, const Tensor& raw, bool dead) const;
+    Map map_of(const Method& method, int layer, const Explained& image, const Target& target, const Tensor& raw, bool dead) const;
+    void draw_on(Map& map, const Work& work, std::size_t image, const Tensor& raw) const;
 
     const Backend& backend_;
     const Model& model_;

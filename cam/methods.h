@@ -14,11 +14,14 @@ namespace limn {
 using Study = Tensor(const Question& question);
 
 struct Method {
-    std::string name, variant;       // variant: the exact formula's name, for the records
+    std::string name;
+    std::string variant;             // the exact formula's name, for the records
     GradientMap* formula = nullptr;  // of activations and gradients of a layer. Neither formula nor study: CAM (cam/cam.h)
     Study* study = nullptr;
     bool of_input = false;  // its map lies over the network's input, whatever layer is asked for
     bool by_layer = true;   // it looks at a layer
+    bool many = false;      // it runs the whole network many times
+    bool walks = true;      // it is made of gradients
     bool needs_gradient() const { return formula != nullptr; }
 };
 std::span<const Method> methods();

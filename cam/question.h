@@ -20,10 +20,10 @@ public:
     Asked(const Backend& its_backend, const Model& its_model, int explained) : backend(its_backend), model(its_model), node(explained) {}
     const Backend& backend;
     const Model& model;
-    int node;                // whose value is explained
-    ScoreFunction function;  // or none: the seed's weighted sums
-    std::uint64_t seed = 1;  // of what is drawn at random
-    Index samples = 0;       // trials of the methods that draw or step; 0: each one's own number
+    int node;                                            // whose value is explained
+    ScoreFunction function;                              // or none: the seed's weighted sums
+    std::uint64_t seed = 1;                              // of what is drawn at random
+    Index samples = 0;                                   // trials of the methods that draw or step; 0: each one's own number
     std::function<void(Index done, Index of)> progress;  // after each batch of one method's trials on one image
 
     struct Cut {
@@ -56,7 +56,9 @@ public:
     using Make = std::function<Tensor(Index first, Index n)>;
     Tensor scores(Index count, const Make& make) const;
     Tensor scores_above(Index count, const Make& make) const;
-    Tensor scores_of(const Tensor& images) const { return scores(images.shape()[0], [&](Index, Index) { return images; }); }
+    Tensor scores_of(const Tensor& images) const {
+        return scores(images.shape()[0], [&](Index, Index) { return images; });
+    }
 
     // d number / d value of the nodes at the given images (M,H,W,c): for each node (T*M,...), target by target; and those values.
     struct Gradients {

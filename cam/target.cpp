@@ -13,9 +13,10 @@ Head find_head(const Model& model, int output_number) {
                model.outputs.size(), output_number);
     const int output = model.outputs[std::size_t(output_number)];
     const Node& node = model.node(output);
-    LIMN_CHECK(node.shape.rank() == 2 || node.shape.rank() == 4,
-               "the model's output '{}' is {}, neither scores of an image nor of its pixels: `limn run` explains single elements of any output",
-               node.name, node.shape.str());
+    LIMN_CHECK(
+        node.shape.rank() == 2 || node.shape.rank() == 4,
+        "the model's output '{}' is {}, neither scores of an image nor of its pixels: `limn run` explains single elements of any output",
+        node.name, node.shape.str());
     const int logits = model.logits(output);
     const auto* activation = logits == output ? nullptr : dynamic_cast<const Activation*>(node.layer.get());
     const Head::Kind kind = !activation ? Head::Kind::linear : activation->is_softmax() ? Head::Kind::softmax : Head::Kind::sigmoid;

@@ -81,7 +81,8 @@ Term term_of(std::string_view text, double sign, const std::string& spec, const 
     if (text.starts_with("output[") && text.ends_with("]")) {
         for (const std::string_view part : split(text.substr(7, text.size() - 8), ',')) {
             const auto at = number_in<Index>(part);
-            LIMN_CHECK(at && *at >= 0, "target '{}': an element is written output[{}]", spec, head.per_pixel ? "row,column,class" : "class");
+            LIMN_CHECK(at && *at >= 0, "target '{}': an element is written output[{}]", spec,
+                       head.per_pixel ? "row,column,class" : "class");
             term.at.push_back(*at);
         }
         LIMN_CHECK(term.at.size() == (head.per_pixel ? 3u : 1u) && term.at.back() < head.classes,
@@ -105,9 +106,9 @@ std::vector<Term> terms_of(const std::string& spec, const Head& head, const std:
     std::size_t start = 0;
     if (spec.starts_with('-')) sign = -1, start = 1;
     for (std::size_t i = start; i <= spec.size(); i++) {
-        const bool is_operator = i < spec.size() && (spec[i] == '+' || spec[i] == '-') && i > start &&
-                                 ((spec[i - 1] == ' ' && i + 1 < spec.size() && spec[i + 1] == ' ') ||
-                                  (numbers_only && digit(i - 1) && digit(i + 1)));
+        const bool is_operator =
+            i < spec.size() && (spec[i] == '+' || spec[i] == '-') && i > start &&
+            ((spec[i - 1] == ' ' && i + 1 < spec.size() && spec[i + 1] == ' ') || (numbers_only && digit(i - 1) && digit(i + 1)));
         if (!is_operator && i < spec.size()) continue;
         terms.push_back(term_of(trimmed(std::string_view(spec).substr(start, i - start)), sign, spec, head, labels));
         if (is_operator) sign = spec[i] == '-' ? -1 : 1;

@@ -11,7 +11,9 @@ Image contact_sheet(const std::vector<Labelled>& pictures, Index columns, Index 
     const Index count = Index(pictures.size());
     if (columns <= 0) columns = std::clamp<Index>(count <= 4 ? count : count <= 9 ? (count + 1) / 2 : 6, 1, 6);
     const Index rows = (count + columns - 1) / columns;
-    const auto height_of = [&](const Image& image) { return std::clamp<Index>(image.height * width / std::max<Index>(1, image.width), 1, 2 * width); };
+    const auto height_of = [&](const Image& image) {
+        return std::clamp<Index>(image.height * width / std::max<Index>(1, image.width), 1, 2 * width);
+    };
 
     std::vector<Index> heights(static_cast<std::size_t>(rows));  // of the rows
     for (Index i = 0; i < count; i++)
