@@ -7,6 +7,7 @@
 
 #include "cam/similarity.h"
 #include "view/colormap.h"
+#include "view/compat.h"
 #include "view/terminal.h"
 
 namespace limn::cli {
@@ -168,8 +169,9 @@ void add_explain(CLI::App& app) {
     command->add_option("images", o->images, "photos (JPEG, PNG, BMP), or folders of them")->required();
     add_image_options(*command, *o);
     std::string names;
-    for (const Method& method : methods()) names += method.name + ", ";
-    command->add_option("--method", o->methods, names + "or all (with a contact sheet)")->delimiter(',')->capture_default_str();
+    for (const Method& known : methods()) names += known.name + ", ";
+    CLI::Option* method =
+        command->add_option("--method", o->methods, names + "or all (with a contact sheet)")->delimiter(',')->capture_default_str();
     command->add_option("--layer", o->layers, "auto (the last with a spatial map), all (every convolution) or names")
         ->delimiter(',')
         ->capture_default_str();
@@ -197,6 +199,9 @@ void add_explain(CLI::App& app) {
         command->add_option("--colormap", o->colormap, "jet, viridis, inferno, grey or diverging")->capture_default_str();
     command->add_option("--threshold", o->threshold, "below this share of the largest value nothing is coloured")->capture_default_str();
     command->add_option("--alpha", o->alpha, "strength of the colours")->capture_default_str();
+    command->add_option(
+        "--compat", o->compat,
+        "the picture as another library draws it: pytorch-grad-cam, captum, tf-keras-vis, keras-io, zhou (with CAM) or article");
     CLI::Option* normalize = command->add_option("--normalize", o->normalize, "max, minmax, none or signed")->capture_default_str();
     command->add_option("--boxes", o->boxes, "draw boxes around what is above the threshold: none, largest or all")->capture_default_str();
     command->add_flag("--verify", o->verify,
@@ -214,6 +219,10 @@ void add_explain(CLI::App& app) {
             if (!style->count()) o->style = "blend";
             if (!colormap->count()) o->colormap = "diverging";
             if (!normalize->count()) o->normalize = "signed";
+        }
+        if (!o->compat.empty()) {
+            const Compat library = compat_named(o->compat);
+            if (!method->count()) o->methods = {method_of(library)};
         }
         ExplainCommand(*o).run();
     });

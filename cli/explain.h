@@ -35,6 +35,7 @@ private:
     struct Page;
     nlohmann::ordered_json write(const Photo& photo, const Map& map, const std::vector<Evidence>& evidence, const std::string& name,
                                  Page& page);
+    nlohmann::ordered_json conventions() const;
     nlohmann::ordered_json manifest(const Photo& photo) const;
     std::string layer_name(const Map& map) const;
 

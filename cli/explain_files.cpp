@@ -5,6 +5,7 @@
 #include "engine/digest.h"
 #include "engine/file.h"
 #include "engine/threads.h"
+#include "view/compat.h"
 #include "view/contact_sheet.h"
 #include "view/image.h"
 #include "view/overlay.h"
@@ -59,6 +60,19 @@ std::string ExplainFiles::layer_name(const Map& map) const {
     return map.layer == fused_layers ? "fused" : ready_.loaded.model.node(map.layer).name;
 }
 
+// How a map becomes a picture.
+Json ExplainFiles::conventions() const {
+    if (!o_.compat.empty()) return {{"compat", o_.compat}};
+    return {{"normalize", o_.normalize},
+            {"order", "normalize, then enlarge"},
+            {"upsampling", "half-pixel bilinear"},
+            {"style", o_.style},
+            {"colormap", o_.colormap},
+            {"threshold", o_.threshold},
+            {"alpha", o_.alpha},
+            {"fusion", o_.fuse.empty() ? "none" : o_.fuse}};
+}
+
 // Everything that the maps depend on.
 Json ExplainFiles::manifest(const Photo& photo) const {
     return {
@@ -77,16 +91,7 @@ Json ExplainFiles::manifest(const Photo& photo) const {
         {"seed", o_.seed},
         {"samples", o_.samples ? Json(o_.samples) : Json("each method's own")},
         {"maps", "raw: signed float32 at the layer's resolution, before ReLU and normalisation; sha256 of the numbers in the .npy"},
-        {"picture",
-         {{"normalize", o_.normalize},
-          {"order", "normalize, then enlarge"},
-          {"upsampling", "half-pixel bilinear"},
-          {"style", o_.style},
-          {"colormap", o_.colormap},
-          {"threshold", o_.threshold},
-          {"alpha", o_.alpha},
-          {"fusion", o_.fuse.empty() ? "none" : o_.fuse},
-          {"compat", o_.compat.empty() ? "none" : o_.compat}}}};
+        {"picture", conventions()}};
 }
 
 Json ExplainFiles::write(const Photo& photo, const Explained& result, const std::vector<std::vector<Evidence>>& evidence, double ms) {
@@ -139,7 +144,7 @@ Json ExplainFiles::write(const Photo& photo, const Explained& result, const std:
     return json;
 }
 
-Json ExplainFiles::write(const Photo&, const Map& map, const std::vector<Evidence>& evidence, const std::string& base, Page& page) {
+Json ExplainFiles::write(const Photo& photo, const Map& map, const std::vector<Evidence>& evidence, const std::string& base, Page& page) {
     const MapStatistics& s = map.stats;
     Json json{{"method", map.method}, {"variant", map.variant}, {"layer", layer_name(map)}};
     json["target"] = json_of(map.target);
@@ -147,8 +152,7 @@ Json ExplainFiles::write(const Photo&, const Map& map, const std::vector<Evidenc
     json["statistics"] = {
         {"min", s.min}, {"max", s.max}, {"mean", s.mean}, {"negative", s.negative}, {"peak", {s.peak_row, s.peak_column}}};
     json["sha256"] = digest_of_numbers(map.raw);
-    json["conventions"] = {{"normalize", o_.normalize}, {"upsampling", "half-pixel bilinear"}, {"style", o_.style},
-                           {"colormap", o_.colormap},   {"threshold", o_.threshold},           {"alpha", o_.alpha}};
+    json["conventions"] = conventions();
     // in the signed view 0.5 is nothing
     const float threshold = o_.normalize == "signed" ? 0.5f + o_.threshold / 2 : o_.threshold;
     const std::vector<Box> boxes = bounding_boxes(map.drawn->heat, threshold, o_.boxes == "all");
@@ -168,7 +172,7 @@ Json ExplainFiles::write(const Photo&, const Map& map, const std::vector<Evidenc
         std::fprintf(o_.json ? stderr : stdout, "  %s %s at %s: %s\n", std::ranges::all_of(evidence, &Evidence::passed) ? "PASS" : "FAIL",
                      map.method.c_str(), layer_name(map).c_str(), verdict.c_str());
 
-    Image picture = image_of(map.drawn->picture);
+    Image picture = o_.compat.empty() ? image_of(map.drawn->picture) : compat_picture(compat_named(o_.compat), map.raw, photo.image);
     if (o_.boxes != "none")
         for (const Box& box : boxes) draw_box(picture, box.top, box.left, box.bottom, box.right, {255, 255, 255});
     const auto keep = [&](const char* extension, auto write_to) {

@@ -32,9 +32,10 @@ std::vector<std::byte> encode_jpeg(const Image& image, int quality = 85);
 void write_png(const std::filesystem::path& path, const Image& image);
 
 // nearest: the pixel under the centre of the new one (Keras's load_img by default). bilinear: a triangle that widens when the
-// image shrinks, so that no pixel is left out; rows first, then columns. Both equal Pillow's to the bit, with one exception:
+// image shrinks, so that no pixel is left out; rows first, then columns. bicubic: the same with Keys's cubic filter, which overshoots.
+// All equal Pillow's to the bit, with one exception:
 // Pillow 13 takes the columns first where the height loses over twice as many pixels as the width, which moves some values by 1.
-enum class Resampling { nearest, bilinear };
+enum class Resampling { nearest, bilinear, bicubic };
 Image resize(const Image& image, Index height, Index width, Resampling resampling);
 
 // (h,w,channels), 0 to 255, of 3 channels or 1: Pillow's grey (ITU-R 601: .299 R + .587 G + .114 B).

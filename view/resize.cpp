@@ -34,25 +34,35 @@ struct Taps {
     std::vector<std::int32_t> weights;
 };
 
-Taps triangle(Index i, Index from, Index to) {
-    const double scale = double(from) / double(to), widening = std::max(1.0, scale), centre = (double(i) + 0.5) * scale;
-    const Index first = std::max<Index>(0, Index(centre - widening + 0.5)), last = std::min(from, Index(centre + widening + 0.5));
+// How much a pixel at that distance counts, and how far a filter reaches.
+struct Filter {
+    double reach;
+    double (*weight)(double distance);
+};
+constexpr Filter triangle{1, [](double x) { return x < 1 ? 1 - x : 0; }};
+// Keys 1981 with a = -1/2
+constexpr Filter cubic{2, [](double x) { return x < 1 ? (1.5 * x - 2.5) * x * x + 1 : x < 2 ? -0.5 * (((x - 5) * x + 8) * x - 4) : 0; }};
+
+Taps taps_of(const Filter& filter, Index i, Index from, Index to) {
+    const double scale = double(from) / double(to), widening = std::max(1.0, scale), reach = filter.reach * widening;
+    const double centre = (double(i) + 0.5) * scale;
+    const Index first = std::max<Index>(0, Index(centre - reach + 0.5)), last = std::min(from, Index(centre + reach + 0.5));
     std::vector<double> weights;
     double sum = 0;
     for (Index j = first; j < last; j++) {
-        const double distance = std::abs((double(j) - centre + 0.5) * (1 / widening));
-        weights.push_back(distance < 1 ? 1 - distance : 0);
+        weights.push_back(filter.weight(std::abs((double(j) - centre + 0.5) * (1 / widening))));
         sum += weights.back();
     }
     Taps taps{first, {}};
-    for (double w : weights) taps.weights.push_back(std::int32_t(0.5 + w / sum * (1 << fraction_bits)));
+    for (double w : weights) taps.weights.push_back(std::int32_t((w < 0 ? -0.5 : 0.5) + w / sum * (1 << fraction_bits)));
     return taps;
 }
 
 // The middle axis of old: (outer,from,inner) becomes `to` long.
-std::vector<std::uint8_t> resample(const std::vector<std::uint8_t>& old, Index outer, Index from, Index to, Index inner) {
+std::vector<std::uint8_t> resample(const Filter& filter, const std::vector<std::uint8_t>& old, Index outer, Index from, Index to,
+                                   Index inner) {
     std::vector<Taps> taps;
-    for (Index i = 0; i < to; i++) taps.push_back(triangle(i, from, to));
+    for (Index i = 0; i < to; i++) taps.push_back(taps_of(filter, i, from, to));
     std::vector<std::uint8_t> out(std::size_t(outer * to * inner));
     std::vector<std::int32_t> sums(static_cast<std::size_t>(inner));
     std::uint8_t* next = out.data();
@@ -62,7 +72,7 @@ std::vector<std::uint8_t> resample(const std::vector<std::uint8_t>& old, Index o
             const std::uint8_t* pixel = old.data() + (o * from + first) * inner;
             for (std::int32_t w : weights)
                 for (std::int32_t& sum : sums) sum += w * *pixel++;
-            for (std::int32_t sum : sums) *next++ = std::uint8_t(std::min(sum >> fraction_bits, 255));
+            for (std::int32_t sum : sums) *next++ = std::uint8_t(std::clamp(sum >> fraction_bits, 0, 255));
         }
     return out;
 }
@@ -73,8 +83,9 @@ Image resize(const Image& image, Index height, Index width, Resampling resamplin
     LIMN_CHECK(image.height >= 1 && image.width >= 1 && height >= 1 && width >= 1, "an image of {}x{} pixels cannot be resized to {}x{}",
                image.width, image.height, width, height);
     if (resampling == Resampling::nearest) return resize_nearest(image, height, width);
-    const std::vector<std::uint8_t> wide = resample(image.rgb, image.height, image.width, width, 3);
-    return {height, width, resample(wide, 1, image.height, height, width * 3)};
+    const Filter& filter = resampling == Resampling::bilinear ? triangle : cubic;
+    const std::vector<std::uint8_t> wide = resample(filter, image.rgb, image.height, image.width, width, 3);
+    return {height, width, resample(filter, wide, 1, image.height, height, width * 3)};
 }
 
 }  // namespace limn

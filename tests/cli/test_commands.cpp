@@ -432,6 +432,7 @@ TEST_CASE("options that make no sense: exit 2 and one clear line") {
     refuse({"--view", "magic"}, "heat, signed and counterfactual");
     refuse({"--fuse", "magic"}, "mean and max");
     refuse({"--boxes", "magic"}, "none, largest and all");
+    refuse({"--compat", "magic"}, "tf-keras-vis, keras-io, zhou, article are known");
     refuse({"--target", "0 - zebra"}, "target 'zebra' is no class");
     refuse({"--target", "x*1"}, "before * should be a number");
     refuse({"--target", "best:1-7"}, "should be within 0 to 2");
