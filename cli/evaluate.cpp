@@ -1,0 +1,452 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+
+#include "autograd/training.h"
+#include "cam/explain.h"
+#include "cli/cli.h"
+#include "engine/file.h"
+#include "evaluate/baselines.h"
+#include "evaluate/page.h"
+#include "evaluate/randomisation.h"
+#include "evaluate/similarity.h"
+#include "view/overlay.h"
+#include "view/terminal.h"
+#include "weights/fetch.h"
+
+namespace limn::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+struct EvaluateOptions : Options {
+    std::string folder, boxes, masks, truth, layer = "auto", target = "auto", score = "logit", out = "limn-evaluate", mask_value = "auto";
+    std::vector<std::string> methods{"grad-cam"}, metrics{"auto"};
+    Index steps = 0, limit = 0, thresholds = 100, samples = 10, show = 4;
+    std::uint64_t seed = 1;
+};
+
+// A photo of the folder, and what is known before it is opened.
+struct Entry {
+    std::string name;  // its path below the folder
+    std::string target;
+    std::optional<Label> label;
+};
+
+std::vector<std::string> photos_in(const fs::path& folder) {
+    std::error_code error;
+    LIMN_CHECK(fs::is_directory(folder, error), "{}: is no folder of photos", folder.string());
+    std::vector<std::string> names;
+    for (auto it = fs::recursive_directory_iterator(folder, fs::directory_options::skip_permission_denied, error);
+         !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
+        std::string extension = it->path().extension().string();
+        for (char& c : extension) c = char(std::tolower(static_cast<unsigned char>(c)));
+        const bool photo = extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";
+        if (photo && it->is_regular_file(error)) names.push_back(it->path().lexically_relative(folder).generic_string());
+    }
+    LIMN_CHECK(!error, "{}: cannot be looked through: {}", folder.string(), error.message());
+    LIMN_CHECK(!names.empty(), "{}: holds no photos (.jpg, .jpeg, .png, .bmp)", folder.string());
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+// At most `limit`, spread evenly over the list, so that every class is among them.
+std::vector<std::string> spread(const std::vector<std::string>& names, Index limit) {
+    const std::size_t count = std::size_t(limit);
+    if (limit == 0 || count >= names.size()) return names;
+    std::vector<std::string> chosen;
+    for (std::size_t i = 0; i < count; i++) chosen.push_back(names[i * names.size() / count]);
+    return chosen;
+}
+
+std::string fixed(const Head& head, const Target& target) {  // the target as a text that depends on no scores
+    return std::to_string(head.binary() ? Index(target.sign > 0) : target.index);
+}
+
+class EvaluateCommand {
+public:
+    explicit EvaluateCommand(const EvaluateOptions& o)
+        : o_(o), annotations_({o.boxes, o.masks, o.truth, mask_value(o.mask_value)}), ready_(prepare(o)),
+          head_(find_head(ready_.loaded.model)) {
+        print_notes(ready_.loaded);
+        LIMN_CHECK(o.score == "logit" || o.score == "output", "--score {}: logit and output are known", o.score);
+        list_photos();
+        const bool labels = std::any_of(entries_.begin(), entries_.end(), [](const Entry& e) { return e.label.has_value(); });
+        LIMN_CHECK(labels || o.target != "label", "--target label: nobody says what the photos show: --truth FILE.csv, or class folders");
+        rating_ = {chosen_metrics(o.metrics, {!o.masks.empty(), !o.boxes.empty(), labels, o.target == "label"}), o.steps, o.thresholds,
+                   o.seed};
+        request_ = {{}, {layer()}, "auto", o.score == "output" ? Score::output : Score::logit, ready_.loaded.labels};
+        choose_methods();
+    }
+
+    void run() {
+        make_folder(o_.out);
+        const FolderLock lock(o_.out);
+        remove_temporary_files(o_.out);
+        const NamedTexts settings = settings_now();
+        PhotoRecords file(fs::path(o_.out) / "photos.jsonl", settings);
+        rate_all(file);
+        finish(file, settings);
+    }
+
+private:
+    static int mask_value(const std::string& text) {
+        if (text == "auto") return -1;
+        int value = -1;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        LIMN_CHECK(error == std::errc() && end == text.data() + text.size() && value >= 0 && value <= 255,
+                   "--mask-value {}: auto, or 0 to 255", text);
+        return value;
+    }
+
+    int layer() const {
+        const Model& model = ready_.loaded.model;
+        if (o_.layer != "auto") return model.find(o_.layer);
+        const int chosen = default_layer(model);
+        std::fprintf(stderr, "limn: looking at layer %s\n", model.node(chosen).name.c_str());
+        return chosen;
+    }
+
+    void list_photos() {
+        std::size_t unknown = 0;
+        std::string example;
+        for (const std::string& name : spread(photos_in(o_.folder), o_.limit)) {
+            Entry entry{name, o_.target, {}};
+            const std::string text = annotations_.label_of(name);
+            if (!text.empty())
+                entry.label = label_named(text, ready_.loaded.labels, std::max<Index>(head_.classes, head_.binary() ? 2 : 0));
+            if (!text.empty() && !entry.label) {
+                LIMN_CHECK(o_.truth.empty(),
+                           "{}: '{}' of photo {} is no class of this model: give a class name, an index or a range such as 281-285",
+                           o_.truth, text, name);
+                if (unknown++ == 0) example = text;
+            }
+            if (o_.target == "label") entry.target = entry.label ? entry.label->target() : "";
+            entries_.push_back(std::move(entry));
+        }
+        if (unknown > 0)
+            std::fprintf(
+                stderr,
+                "limn: note: %zu photos are said to show what is no class of this model, such as '%s': they count as without a label\n",
+                unknown, example.c_str());
+        // photos of one target one after another, so that they share batches
+        std::stable_sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) { return a.target < b.target; });
+    }
+
+    void choose_methods() {
+        for (const std::string& name : o_.methods) {
+            if (name != "all") {
+                request_.methods.push_back(method_named(name));
+                continue;
+            }
+            for (const Method& method : methods()) {
+                Request alone = request_;
+                alone.methods = {method};
+                try {
+                    Explainer(*ready_.backend, ready_.loaded.model, alone);
+                    request_.methods.push_back(method);
+                } catch (const Error& e) {
+                    std::fprintf(stderr, "limn: note: %s is left out: %s\n", method.name.c_str(), e.what());
+                }
+            }
+        }
+        LIMN_CHECK(!request_.methods.empty(), "no method applies to this model");
+    }
+
+    NamedTexts settings_now() const {
+        std::vector<std::string> metric_ids, method_names;
+        for (const Metric& m : rating_.metrics) metric_ids.push_back(m.id);
+        for (const Method& m : request_.methods) method_names.push_back(m.name);
+        const std::string device(ready_.backend->name());
+        return {{"model", ready_.loaded.file.filename().string()},
+                {"model's MD5", md5_of(ready_.loaded.file)},
+                {"method", fmt::format("{}", fmt::join(method_names, ","))},
+                {"layer", ready_.loaded.model.node(request_.layers[0]).name},
+                {"target", o_.target},
+                {"score", o_.score},
+                {"metrics", fmt::format("{}", fmt::join(metric_ids, ","))},
+                {"boxes", o_.boxes},
+                {"masks", o_.masks},
+                {"mask-value", o_.mask_value},
+                {"truth", o_.truth},
+                {"steps", std::to_string(o_.steps)},
+                {"thresholds", std::to_string(o_.thresholds)},
+                {"samples", std::to_string(o_.samples)},
+                {"seed", std::to_string(o_.seed)},
+                {"preprocess", std::string(name_of(ready_.preprocess.mode))},
+                {"size", ready_.input.height ? fmt::format("{}x{}", ready_.input.height, ready_.input.width) : "native"},
+                {"resize", ready_.input.resampling == Resampling::nearest ? "nearest" : "bilinear"},
+                {"device", device.substr(0, device.find(' '))}};
+    }
+
+    // ---- rating
+
+    struct Opened {
+        const Entry* entry;
+        Photo photo;
+        Truth truth;
+    };
+
+    // Batches are the same whatever was done before, so that every number is, too.
+    void rate_all(PhotoRecords& file) {
+        const std::size_t most = ready_.input.height ? 8 : 1;  // photos of their own sizes cannot share a tensor
+        const std::size_t before = file.photos().size();
+        if (before > 0) std::fprintf(stderr, "limn: %zu photos are in %s/photos.jsonl already\n", before, o_.out.c_str());
+        ProgressBar bar(entries_.size(), "evaluating", stderr);
+        std::optional<Explaining> explain;
+        std::string target;
+        for (std::size_t first = 0, last; first < entries_.size(); first = last) {
+            last = first;
+            while (last < entries_.size() && last - first < most && entries_[last].target == entries_[first].target) last++;
+            const std::span<const Entry> batch(entries_.data() + first, last - first);
+            if (std::all_of(batch.begin(), batch.end(), [&](const Entry& e) { return file.photos().contains(e.name); })) continue;
+            if (!explain || target != batch[0].target) {
+                target = batch[0].target;
+                Request request = request_;
+                request.target = target;
+                if (!target.empty()) explain.emplace(o_, ready_, request, 5);
+            }
+            for (const PhotoRecord& record : rate(batch, explain))
+                if (!file.photos().contains(record.photo)) file.append(record);
+            bar.update(last);
+        }
+        bar.finish();
+    }
+
+    std::vector<PhotoRecord> rate(std::span<const Entry> batch, std::optional<Explaining>& explain) {
+        std::vector<PhotoRecord> records;
+        std::vector<Opened> opened;
+        std::vector<Photo> photos;
+        for (const Entry& entry : batch) {
+            try {
+                LIMN_CHECK(!entry.target.empty(), "nobody says what it shows");
+                photos.push_back(load_photo((fs::path(o_.folder) / entry.name).string(), ready_));
+            } catch (const Error& e) {
+                records.push_back({entry.name, e.what(), {}, {}, {}, 0, {}});
+                std::fprintf(stderr, "limn: note: left out: %s\n", e.what());
+                continue;
+            }
+            opened.push_back({&entry, photos.back(), annotations_.of(entry.name, photos.back().image.height, photos.back().image.width)});
+        }
+        if (opened.empty()) return records;
+        const std::vector<Explained> results = (*explain)(stack(photos));
+        const auto sanity = sanity_of(opened, results);
+        for (std::size_t i = 0; i < opened.size(); i++) {
+            records.push_back(record_of(opened[i], results[i]));
+            for (std::size_t m = 0; m < sanity[i].size(); m++)
+                records.back().maps[m].second.numbers.insert(sanity[i][m].begin(), sanity[i][m].end());
+        }
+        return records;
+    }
+
+    PhotoRecord record_of(const Opened& o, const Explained& result) {
+        LIMN_CHECK(result.targets.size() == 1, "--target {}: one class a photo is rated, not {}", o_.target, result.targets.size());
+        const Target& target = result.targets[0];
+        const Scorer scorer = scorer_of(target);
+        const Image& image = o.photo.image;
+        PhotoRecord record{o.entry->name, {}, o.truth.label, target.label, result.predictions[0].label, scorer(o.photo.input).at(0), {}};
+        std::optional<Answer> answer;
+        if (o.entry->label) {
+            const auto right = [&](const Prediction& p) { return o.entry->label->holds(p.index); };
+            answer = Answer{right(result.predictions[0]), std::any_of(result.predictions.begin(), result.predictions.end(), right)};
+        }
+        const auto rate_map = [&](const std::string& name, const Tensor& raw) {
+            Rating rating;
+            rate_place(rating_, raw, o.truth, image.height, image.width, answer, rating);
+            rate_faithfulness(rating_, raw, o.photo.input, scorer, record.score, rating);
+            record.maps.emplace_back(name, std::move(rating));
+        };
+        for (const Map& map : result.maps) rate_map(map.method, map.raw);
+        if (rating_.wants("sensitivity")) add_sensitivity(o, target, record);
+        for (const Baseline& b : baselines())
+            rate_map(b.name, b.map(image, o.photo.input.shape()[1], o.photo.input.shape()[2], Random(o_.seed, o.entry->name).bits()));
+        return record;
+    }
+
+    Scorer scorer_of(const Target& target) {
+        return [this, target](const Tensor& inputs) {
+            Tape tape(*ready_.backend);
+            const int keep[] = {head_.output};
+            const Tensor outputs =
+                ready_.loaded.model.forward(tape, {inputs.on(ready_.backend->device())}, {}, keep)[std::size_t(head_.output)].value.host();
+            std::vector<double> scores;
+            for (Index i = 0; i < inputs.shape()[0]; i++) {
+                const double p = outputs.data()[i * head_.classes + target.index];
+                scores.push_back(head_.binary() && target.sign < 0 ? 1 - p : p);
+            }
+            return scores;
+        };
+    }
+
+    Request fixed_request(const Target& target) const {
+        Request request = request_;
+        request.target = fixed(head_, target);
+        return request;
+    }
+
+    static std::vector<Tensor> raw_maps(const Explained& result) {
+        std::vector<Tensor> maps;
+        for (const Map& map : result.maps) maps.push_back(map.raw);
+        return maps;
+    }
+
+    void add_sensitivity(const Opened& o, const Target& target, PhotoRecord& record) {
+        Explaining explain(o_, ready_, fixed_request(target), 1);
+        const double radius = 0.02 * deviation_of(o.photo.input);  // captum's radius, for inputs of deviation 1
+        const std::vector<double> found =
+            max_sensitivity([&](const Tensor& input) { return raw_maps(explain(input)[0]); }, o.photo.input, radius, o_.samples, o_.seed);
+        for (std::size_t m = 0; m < found.size(); m++) record.maps[m].second.numbers["sensitivity"] = found[m];
+    }
+
+    // By photo and method: how alike the maps still are, on average over the layers the network forgets one after another.
+    std::vector<std::vector<std::map<std::string, double>>> sanity_of(const std::vector<Opened>& opened,
+                                                                      const std::vector<Explained>& results) {
+        std::vector<std::vector<std::map<std::string, double>>> numbers(opened.size());
+        if (!rating_.wants("sanity-rank") && !rating_.wants("sanity-ssim")) return numbers;
+        struct Sums {
+            double rank = 0, ssim = 0;
+            Index ranks = 0, all = 0;
+        };
+        std::vector<std::vector<Sums>> sums;
+        for (const Explained& result : results) sums.emplace_back(result.maps.size());
+        CascadingRandomisation forgetting(ready_.loaded.model, o_.seed);
+        while (forgetting.next())
+            for (std::size_t i = 0; i < opened.size(); i++) {
+                const Tensor& input = opened[i].photo.input;
+                const Index h = input.shape()[1], w = input.shape()[2];
+                Explaining explain(o_, ready_, fixed_request(results[i].targets.at(0)), 1);
+                const std::vector<Tensor> maps = raw_maps(explain(input)[0]);
+                for (std::size_t m = 0; m < maps.size(); m++) {
+                    const Tensor& trained = results[i].maps[m].raw;
+                    const double rank = rank_correlation(trained, maps[m]);
+                    if (!std::isnan(rank)) sums[i][m].rank += rank, sums[i][m].ranks++;
+                    sums[i][m].ssim += structural_similarity(heat_of(trained, h, w), heat_of(maps[m], h, w)), sums[i][m].all++;
+                }
+            }
+        for (std::size_t i = 0; i < opened.size(); i++)
+            for (const Sums& s : sums[i]) {
+                numbers[i].emplace_back();
+                if (rating_.wants("sanity-rank") && s.ranks > 0) numbers[i].back()["sanity-rank"] = s.rank / double(s.ranks);
+                if (rating_.wants("sanity-ssim") && s.all > 0) numbers[i].back()["sanity-ssim"] = s.ssim / double(s.all);
+            }
+        return numbers;
+    }
+
+    // ---- results
+
+    void finish(const PhotoRecords& file, const NamedTexts& settings) {
+        std::vector<PhotoRecord> records = file.read();
+        std::erase_if(records, [&](const PhotoRecord& r) {  // of photos that are not asked for
+            return std::none_of(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == r.photo; });
+        });
+        const Table table = table_of(records, rating_.metrics, {1000, 0.95, o_.seed});
+        const fs::path out = o_.out;
+        write_file(out / "results.json", json_text(table, settings));
+        write_file(out / "results.csv", csv_text(table));
+        const Metric* ranked_by = ranking_metric(rating_.metrics);
+        write_file(out / "report.html", html_page(fmt::format("{} on {}", ready_.loaded.model.name, o_.folder), table, settings, ranked_by,
+                                                  ranked_by ? exhibitions(records, *ranked_by) : std::vector<Exhibition>{}));
+        if (o_.json) {
+            fmt::print("{}", json_text(table, settings));
+            return;
+        }
+        fmt::print("{} photos, model {}; 95 % intervals over photos; (+) higher is better, (-) lower; * the best method\n\n{}\n",
+                   table.photos, ready_.loaded.model.name, terminal_text(table, 120));
+        if (!table.left_out.empty()) fmt::print("{} photos were left out: results.json says why\n", table.left_out.size());
+        if (table.without_place > 0 && (!o_.boxes.empty() || !o_.masks.empty()))
+            fmt::print("of {} photos nobody says where the object is\n", table.without_place);
+        fmt::print("wrote {}: report.html, results.json, results.csv, photos.jsonl\n", out.string());
+    }
+
+    std::vector<Exhibition> exhibitions(const std::vector<PhotoRecord>& records, const Metric& metric) {
+        std::vector<Exhibition> list;
+        for (std::size_t m = 0; m < request_.methods.size(); m++) {
+            const std::string& method = request_.methods[m].name;
+            const Extremes extremes = extremes_of(records, method, metric, std::size_t(o_.show));
+            const auto exhibits = [&](const auto& photos) {
+                std::vector<Exhibit> found;
+                for (const auto& [photo, value] : photos)
+                    found.push_back({fmt::format("{}: {}", photo, number_text(metric, value)), picture_of(photo, m)});
+                return found;
+            };
+            list.push_back({method, exhibits(extremes.best), exhibits(extremes.worst)});
+        }
+        return list;
+    }
+
+    // The map of one method over its photo, with the true boxes.
+    Image picture_of(const std::string& name, std::size_t method) {
+        const auto entry = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == name; });
+        Request request = request_;
+        request.target = entry->target, request.methods = {request_.methods[method]};
+        const Photo photo = load_photo((fs::path(o_.folder) / name).string(), ready_);
+        Explaining explain(o_, ready_, request, 1);
+        const Tensor raw = explain(photo.input)[0].maps.at(0).raw;
+        Image picture = overlay(photo.image, heat_of(raw, photo.image.height, photo.image.width), {});
+        const Truth truth = annotations_.of(name, photo.image.height, photo.image.width);
+        for (const Rectangle& box : truth.boxes) draw_box(picture, box.top, box.left, box.bottom + 1, box.right + 1, {255, 255, 255});
+        const double shrink = std::min(1.0, 320.0 / double(std::max(picture.height, picture.width)));
+        const auto side = [&](Index v) { return std::max<Index>(2, Index(double(v) * shrink)); };
+        return resize(picture, side(picture.height), side(picture.width), Resampling::bilinear);
+    }
+
+    const EvaluateOptions& o_;
+    Annotations annotations_;
+    Ready ready_;
+    Head head_;
+    std::vector<Entry> entries_;
+    RatingSettings rating_;
+    Request request_;
+};
+
+}  // namespace
+
+void add_evaluate(CLI::App& app) {
+    CLI::App* command = app.add_subcommand("evaluate", "How good are the maps? Localisation and faithfulness over a folder of photos");
+    auto o = std::make_shared<EvaluateOptions>();
+    command->add_option("folder", o->folder, "photos, in class folders or not")->required();
+    command->add_option("--method", o->methods, "methods of `limn explain`, or all")->delimiter(',')->capture_default_str();
+    command->add_option("--layer", o->layer, "auto (the last with a spatial map) or a name")->capture_default_str();
+    command->add_option("--target", o->target, "what is explained: auto (the winning class), label (the true one), or as in `limn explain`")
+        ->capture_default_str();
+    command->add_option("--score", o->score, "explain the logit or the output (after softmax or sigmoid)")->capture_default_str();
+    command->add_option("--boxes", o->boxes, "true boxes: a folder of Pascal VOC files, or a table image,label,xmin,ymin,xmax,ymax");
+    command->add_option("--masks", o->masks, "true masks: a folder of pictures");
+    command->add_option("--mask-value", o->mask_value, "what an object's pixels are there (auto: 1, or all but 0 where there is no 1)")
+        ->capture_default_str();
+    command->add_option("--truth", o->truth, "true classes: a table image,label; a label is a class name, an index or a range (281-285)");
+    command->add_option("--metrics", o->metrics, "auto (what the truth allows, without the slow ones), all, or names (see below)")
+        ->delimiter(',')
+        ->capture_default_str();
+    command->add_option("--steps", o->steps, "pixels a step of insertion and deletion (0: as many as the input is wide)")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber);
+    command->add_option("--thresholds", o->thresholds, "of the sweeps of maxboxacc and pxap")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 10000));
+    command->add_option("--samples", o->samples, "noises of sensitivity")->capture_default_str()->check(CLI::Range(1, 10000));
+    command->add_option("--limit", o->limit, "only so many photos, spread over the folder (0: all)")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber);
+    command->add_option("--seed", o->seed, "of noise, random maps and intervals")->capture_default_str();
+    command->add_option("--show", o->show, "best and worst photos of each method in the report")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 100));
+    command->add_option("--out", o->out, "folder for the results; a run that was stopped goes on there")->capture_default_str();
+    add_image_options(*command, *o);
+    std::string list = "Metrics:\n";
+    for (const Metric& m : metrics()) list += fmt::format("  {:<13} {}{}\n", m.id, m.what, m.expensive ? " [slow]" : "");
+    command->footer(list +
+                    "Examples:\n"
+                    "  limn evaluate photos                                           drop and increase: no truth is needed\n"
+                    "  limn evaluate photos --boxes annotations --method all          where the objects are: VOC files\n"
+                    "  limn evaluate photos --masks masks --metrics all --limit 50    the slow ones, too\n"
+                    "  limn evaluate val --truth labels.csv --target label --model vgg16 --boxes boxes.csv\n"
+                    "Maps that know nothing of the network (a box in the middle, noise, edges) are rated beside the methods.");
+    command->callback([o] { EvaluateCommand(*o).run(); });
+}
+
+}  // namespace limn::cli
