@@ -42,18 +42,35 @@ Tensor masked(const Tensor& input, const Tensor& heat) {
 double drop(double before, double after) { return before > 0 ? 100 * std::max(0.0, before - after) / before : 0; }
 double increase(double before, double after) { return after > before ? 100 : 0; }
 
-ScoreCurve exchange_curve(const Scorer& scorer, const Tensor& start, const Tensor& finish, const Tensor& heat, Index step) {
+std::vector<Index> steps_of_pixels(Index pixels, Index at_a_time) {
+    LIMN_CHECK(at_a_time >= 1, "{} pixels a step: should be at least 1", at_a_time);
+    std::vector<Index> steps;
+    for (Index done = 0; done < pixels; done += at_a_time) steps.push_back(done);
+    steps.push_back(pixels);
+    return steps;
+}
+
+std::vector<Index> steps_of_count(Index pixels, Index count) {
+    LIMN_CHECK(count >= 1, "{} steps: should be at least 1", count);
+    std::vector<Index> steps;
+    for (Index i = 0; i <= count; i++) steps.push_back(i * pixels / count);
+    return steps;
+}
+
+ScoreCurve exchange_curve(const Scorer& scorer, const Tensor& start, const Tensor& finish, const Tensor& heat,
+                          const std::vector<Index>& steps) {
     check_input(start, heat), check_input(finish, heat);
-    LIMN_CHECK(step >= 1, "{} pixels a step: should be at least 1", step);
-    const Index pixels = heat.size(), C = start.shape()[3], steps = (pixels + step - 1) / step;
+    const Index pixels = heat.size(), C = start.shape()[3];
+    LIMN_CHECK(std::is_sorted(steps.begin(), steps.end()) && (steps.empty() || (steps.front() >= 0 && steps.back() <= pixels)),
+               "steps of a curve should rise from 0 to {} pixels", pixels);
     std::vector<Index> order(std::size_t(pixels), 0);
     std::iota(order.begin(), order.end(), Index(0));
     std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return heat.data()[a] > heat.data()[b]; });
     Tensor now = start.clone();
     Index done = 0;
     ScoreCurve curve;
-    curve.score = scores_of(scorer, steps + 1, [&](Index i) {
-        for (; done < std::min(pixels, i * step); done++) {
+    curve.score = scores_of(scorer, Index(steps.size()), [&](Index i) {
+        for (; done < steps[std::size_t(i)]; done++) {
             const Index at = order[std::size_t(done)] * C;
             std::copy_n(finish.data() + at, C, now.data() + at);
         }
@@ -63,12 +80,12 @@ ScoreCurve exchange_curve(const Scorer& scorer, const Tensor& start, const Tenso
     return curve;
 }
 
-ScoreCurve deletion_curve(const Scorer& scorer, const Tensor& input, const Tensor& heat, Index step) {
-    return exchange_curve(scorer, input, Tensor::zeros(input.shape()), heat, step);
+ScoreCurve deletion_curve(const Scorer& scorer, const Tensor& input, const Tensor& heat, const std::vector<Index>& steps) {
+    return exchange_curve(scorer, input, Tensor::zeros(input.shape()), heat, steps);
 }
 
-ScoreCurve insertion_curve(const Scorer& scorer, const Tensor& input, const Tensor& heat, Index step) {
-    return exchange_curve(scorer, blurred(input), input, heat, step);
+ScoreCurve insertion_curve(const Scorer& scorer, const Tensor& input, const Tensor& heat, const std::vector<Index>& steps) {
+    return exchange_curve(scorer, blurred(input), input, heat, steps);
 }
 
 double area_by_steps(const ScoreCurve& curve) {

@@ -29,11 +29,17 @@ struct ScoreCurve {
     std::vector<double> share;  // of the pixels that were exchanged, from 0 to 1
     std::vector<double> score;
 };
-// Exchanges `step` pixels at a time, those with the largest heat first (of equal ones the first in reading order), from `start` towards
-// `finish`. The paper's step: as many pixels as the input is wide.
-ScoreCurve exchange_curve(const Scorer& scorer, const Tensor& start, const Tensor& finish, const Tensor& heat, Index step);
-ScoreCurve deletion_curve(const Scorer& scorer, const Tensor& input, const Tensor& heat, Index step);   // towards 0
-ScoreCurve insertion_curve(const Scorer& scorer, const Tensor& input, const Tensor& heat, Index step);  // from blurred() towards the input
+// How many pixels are exchanged at each point of a curve, from 0 to all of them. The paper: as many at a time as the input is wide (the
+// last time what is left). Others (torch-cam, xplique) take a number of points.
+std::vector<Index> steps_of_pixels(Index pixels, Index at_a_time);  // 0, a, 2a... pixels
+std::vector<Index> steps_of_count(Index pixels, Index steps);       // floor(i * pixels / steps)
+
+// Exchanges pixels of `start` for those of `finish`, those with the largest heat first (of equal ones the first in reading order).
+ScoreCurve exchange_curve(const Scorer& scorer, const Tensor& start, const Tensor& finish, const Tensor& heat,
+                          const std::vector<Index>& steps);
+// RISE: deletion goes from the input towards 0, insertion from the blurred input towards the input.
+ScoreCurve deletion_curve(const Scorer& scorer, const Tensor& input, const Tensor& heat, const std::vector<Index>& steps);
+ScoreCurve insertion_curve(const Scorer& scorer, const Tensor& input, const Tensor& heat, const std::vector<Index>& steps);
 
 // Areas. RISE: (sum - first/2 - last/2) / (n - 1), whatever the last step's size. By shares: trapezoids over the real ones (torch-cam).
 double area_by_steps(const ScoreCurve& curve);

@@ -79,14 +79,14 @@ void rate_place(const RatingSettings& settings, const Tensor& raw, const Truth& 
 void rate_faithfulness(const RatingSettings& settings, const Tensor& raw, const Tensor& input, const Scorer& scorer, double score,
                        Rating& rating) {
     const Tensor heat = heat_of(raw, input.shape()[1], input.shape()[2]);
-    const Index step = settings.steps > 0 ? settings.steps : input.shape()[2];
+    const std::vector<Index> steps = steps_of_pixels(heat.size(), settings.step > 0 ? settings.step : input.shape()[2]);
     if (settings.wants("drop") || settings.wants("increase")) {
         const double after = scorer(masked(input, heat)).at(0);
         if (settings.wants("drop")) rating.numbers["drop"] = drop(score, after);
         if (settings.wants("increase")) rating.numbers["increase"] = increase(score, after);
     }
-    if (settings.wants("deletion")) rating.numbers["deletion"] = area_by_steps(deletion_curve(scorer, input, heat, step));
-    if (settings.wants("insertion")) rating.numbers["insertion"] = area_by_steps(insertion_curve(scorer, input, heat, step));
+    if (settings.wants("deletion")) rating.numbers["deletion"] = area_by_steps(deletion_curve(scorer, input, heat, steps));
+    if (settings.wants("insertion")) rating.numbers["insertion"] = area_by_steps(insertion_curve(scorer, input, heat, steps));
     if (settings.wants("road")) {
         RoadOptions options;
         options.noise *= deviation_of(input);  // the paper's inputs have deviation 1

@@ -21,7 +21,7 @@ struct Rating {
 
 struct RatingSettings {
     std::vector<Metric> metrics;
-    Index steps = 0;         // pixels a step of insertion and deletion; 0: as many as the input is wide
+    Index step = 0;          // pixels a step of insertion and deletion; 0: as many as the input is wide
     Index thresholds = 100;  // of the sweeps
     std::uint64_t seed = 1;
     bool wants(std::string_view id) const;

@@ -70,10 +70,14 @@ Table table_of(const std::vector<PhotoRecord>& records, const std::vector<Metric
 }
 
 bool is_best(const Table& table, std::size_t row, std::size_t column) {
-    const auto key = [&](const Table::Row& r) { return r.cells[column].value * (table.columns[column].higher_is_better ? 1 : -1); };
+    const Metric& metric = table.columns[column];
     const Table::Row& own = table.rows[row];
     if (own.baseline || own.cells[column].count == 0) return false;
-    return std::none_of(table.rows.begin(), table.rows.end(), [&](const Table::Row& r) { return !r.baseline && key(r) > key(own); });
+    const double sign = metric.higher_is_better ? 1 : -1;
+    double best = own.cells[column].value;
+    for (const Table::Row& r : table.rows)
+        if (!r.baseline && sign * r.cells[column].value > sign * best) best = r.cells[column].value;
+    return number_text(metric, own.cells[column].value) == number_text(metric, best);  // equal as far as one can see
 }
 
 std::string number_text(const Metric& metric, double value) {
