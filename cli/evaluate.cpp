@@ -8,6 +8,7 @@
 #include "cam/explain.h"
 #include "cli/cli.h"
 #include "engine/file.h"
+#include "engine/threads.h"
 #include "evaluate/baselines.h"
 #include "evaluate/page.h"
 #include "evaluate/randomisation.h"
@@ -253,16 +254,19 @@ private:
             const auto right = [&](const Prediction& p) { return o.entry->label->holds(p.index); };
             answer = Answer{right(result.predictions[0]), std::any_of(result.predictions.begin(), result.predictions.end(), right)};
         }
-        const auto rate_map = [&](const std::string& name, const Tensor& raw) {
-            Rating rating;
-            rate_place(rating_, raw, o.truth, image.height, image.width, answer, rating);
-            rate_faithfulness(rating_, raw, o.photo.input, scorer, record.score, rating);
-            record.maps.emplace_back(name, std::move(rating));
-        };
-        for (const Map& map : result.maps) rate_map(map.method, map.raw);
+        std::vector<Tensor> maps = raw_maps(result);
+        for (const Map& map : result.maps) record.maps.emplace_back(map.method, Rating());
+        for (const Baseline& b : baselines()) {
+            const Shape& input = o.photo.input.shape();
+            maps.push_back(b.map(image, input[1], input[2], Random(o_.seed, o.entry->name).bits()));
+            record.maps.emplace_back(b.name, Rating());
+        }
+        parallel_for(Index(maps.size()), [&](Index m) {
+            rate_place(rating_, maps[std::size_t(m)], o.truth, image.height, image.width, answer, record.maps[std::size_t(m)].second);
+        });
+        for (std::size_t m = 0; m < maps.size(); m++)
+            rate_faithfulness(rating_, maps[m], o.photo.input, scorer, record.score, record.maps[m].second);
         if (rating_.wants("sensitivity")) add_sensitivity(o, target, record);
-        for (const Baseline& b : baselines())
-            rate_map(b.name, b.map(image, o.photo.input.shape()[1], o.photo.input.shape()[2], Random(o_.seed, o.entry->name).bits()));
         return record;
     }
 

@@ -144,8 +144,9 @@ const Annotations::Row* Annotations::row_of(const std::map<std::string, Row>& ta
     return nullptr;
 }
 
-// FOLDER/sub/NAME.ext, else FOLDER/NAME.ext; empty if there is neither.
+// FOLDER/sub/NAME.ext, else FOLDER/NAME.ext; empty if there is neither, or no folder.
 static fs::path file_beside(const fs::path& folder, const fs::path& photo, std::initializer_list<const char*> endings) {
+    if (folder.empty()) return {};
     std::error_code ignored;
     for (const fs::path& base : {folder / photo, folder / photo.filename()})
         for (const char* ending : endings)
@@ -154,7 +155,7 @@ static fs::path file_beside(const fs::path& folder, const fs::path& photo, std::
 }
 
 static fs::path voc_file(const fs::path& folder, const fs::path& photo) {
-    return !folder.empty() && fs::is_directory(folder) ? file_beside(folder, photo, {".xml"}) : fs::path();
+    return fs::is_directory(folder) ? file_beside(folder, photo, {".xml"}) : fs::path();
 }
 
 std::string Annotations::label_of(const fs::path& photo) const {
@@ -182,14 +183,14 @@ Truth Annotations::of(const fs::path& photo, Index height, Index width) const {
         for (const Rectangle& box : row->boxes) add(box, sources_.boxes.string() + ": " + photo.generic_string());
     if (const fs::path file = voc_file(sources_.boxes, photo); !file.empty())
         for (const NamedBox& named : read_voc(file)) add(named.box, file.string());
-    if (!sources_.masks.empty()) {
-        if (const fs::path file = file_beside(sources_.masks, photo, {".png", ".bmp", ".jpg"}); !file.empty()) {
-            truth.mask = read_mask(file, sources_.mask_value);
-            LIMN_CHECK(truth.mask.shape() == (Shape{height, width}),
-                       "{}: is a mask of {}x{}, but its photo has {}x{} pixels (width x height)", file.string(), truth.mask.shape()[1],
-                       truth.mask.shape()[0], width, height);
-        }
+    if (const fs::path file = file_beside(sources_.masks, photo, {".png", ".bmp", ".jpg"}); !file.empty()) {
+        truth.mask = read_mask(file, sources_.mask_value), truth.drawn = true;
+        LIMN_CHECK(truth.mask.shape() == (Shape{height, width}), "{}: is a mask of {}x{}, but its photo has {}x{} pixels (width x height)",
+                   file.string(), truth.mask.shape()[1], truth.mask.shape()[0], width, height);
     }
+    // One kind of truth stands for the other if that is not asked for at all: a number never mixes them.
+    if (sources_.masks.empty() && !truth.boxes.empty()) truth.mask = mask_of(truth.boxes, height, width);
+    if (sources_.boxes.empty() && holds_object(truth.mask)) truth.boxes = {box_around(truth.mask)};
     return truth;
 }
 

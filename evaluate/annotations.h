@@ -28,9 +28,10 @@ struct Label {
 std::optional<Label> label_named(const std::string& text, const std::vector<std::string>& names, Index classes);
 
 struct Truth {
-    std::vector<Rectangle> boxes;
-    Tensor mask;        // (H,W) bytes (localisation.h), or empty
-    std::string label;  // as it is written; empty if nobody says
+    std::vector<Rectangle> boxes;  // as given; where no boxes are asked for, the one around the mask
+    Tensor mask;                   // (H,W) bytes (localisation.h), or empty; where no masks are asked for, the boxes filled
+    bool drawn = false;            // is the mask one that people drew, pixel by pixel?
+    std::string label;             // as it is written; empty if nobody says
 };
 
 class Annotations {

@@ -49,6 +49,12 @@ Tensor mask_of(const std::vector<Rectangle>& boxes, Index height, Index width) {
     return mask;
 }
 
+bool holds_object(const Tensor& mask) {
+    if (mask.empty()) return false;
+    const auto regions = mask.values<std::uint8_t>();
+    return std::find(regions.begin(), regions.end(), object) != regions.end();
+}
+
 Rectangle box_around(const Tensor& mask) {
     const Index H = mask.shape()[0], W = mask.shape()[1];
     Rectangle box{W, H, -1, -1};

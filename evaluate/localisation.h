@@ -25,6 +25,7 @@ Rectangle resized(const Rectangle& box, Index height, Index width, Index new_hei
 // A mask is (H,W) bytes of these.
 enum Region : std::uint8_t { background = 0, object = 1, left_out = 255 };  // left_out: neither, as the border of a trimap
 Tensor mask_of(const std::vector<Rectangle>& boxes, Index height, Index width);
+bool holds_object(const Tensor& mask);
 Rectangle box_around(const Tensor& mask);  // the object's; an Error if there is none
 
 // The pixel with the largest value; of several the one nearest to their middle, so that a plateau points at its centre. False if the

@@ -18,58 +18,53 @@ Tensor heat_of(const Tensor& raw, Index height, Index width) {
     return normalized(backend, resize_map(backend, normalized(backend, raw, Normalize::max), height, width), Normalize::max);
 }
 
-// Enlarged or shrunk without mixing regions
+// Enlarged or shrunk without mixing regions, as the benchmark does (OpenCV's INTER_NEAREST: the pixel at the new one's corner)
 static Tensor nearest(const Tensor& mask, Index height, Index width) {
     const Index H = mask.shape()[0], W = mask.shape()[1];
     Tensor out({height, width}, DType::u8);
     for (Index r = 0; r < height; r++)
         for (Index c = 0; c < width; c++)
-            out.data<std::uint8_t>()[r * width + c] =
-                mask.data<std::uint8_t>()[((2 * r + 1) * H / (2 * height)) * W + (2 * c + 1) * W / (2 * width)];
+            out.data<std::uint8_t>()[r * width + c] = mask.data<std::uint8_t>()[(r * H / height) * W + c * W / width];
     return out;
-}
-
-static bool holds_object(const Tensor& mask) {
-    const auto regions = mask.values<std::uint8_t>();
-    return std::find(regions.begin(), regions.end(), object) != regions.end();
 }
 
 void rate_place(const RatingSettings& settings, const Tensor& raw, const Truth& truth, Index height, Index width,
                 const std::optional<Answer>& answer, Rating& rating) {
-    const bool masked = !truth.mask.empty() && holds_object(truth.mask);
-    if (!masked && truth.boxes.empty()) return;
     const auto note = [&](const char* id, double value) {
         if (settings.wants(id) && !std::isnan(value)) rating.numbers[id] = value;
     };
+    const bool region = holds_object(truth.mask), boxes = !truth.boxes.empty();
+    if (!region && !boxes) return;
     const Tensor heat = heat_of(raw, height, width);
-    const Tensor region = masked ? truth.mask : mask_of(truth.boxes, height, width);
-    const Peak peak = peak_of(heat);
-    note("pointing", 100.0 * points_at(peak, region));
-    note("pointing-15", 100.0 * points_at(peak, region, 15));
-    note("energy", 100 * energy_on_object(heat, region));
-    if (masked && settings.wants("ap")) note("ap", 100 * average_precision(heat, truth.mask));
-
-    const std::vector<Rectangle> boxes = truth.boxes.empty() ? std::vector{box_around(truth.mask)} : truth.boxes;
-    const auto overlap = [&](float threshold) {  // of the box around the largest part
-        std::vector<Rectangle> found;
-        for (const Box& box : bounding_boxes(heat, threshold)) found.push_back({box.left, box.top, box.right - 1, box.bottom - 1});
-        return best_overlap(found, boxes);
-    };
-    const double at_15 = overlap(0.15f), at_20 = overlap(0.20f);
-    note("iou-15", 100 * at_15), note("iou-20", 100 * at_20);
-    note("loc-15", 100.0 * (at_15 >= 0.5)), note("loc-20", 100.0 * (at_20 >= 0.5));
-    if (answer) {
-        note("top1-error", 100.0 * !(answer->first && at_15 >= 0.5));
-        note("top5-error", 100.0 * !(answer->among_five && at_15 >= 0.5));
+    if (region) {
+        const Peak peak = peak_of(heat);
+        note("pointing", 100.0 * points_at(peak, truth.mask));
+        note("pointing-15", 100.0 * points_at(peak, truth.mask, 15));
+        note("energy", 100 * energy_on_object(heat, truth.mask));
+        if (truth.drawn && settings.wants("ap")) note("ap", 100 * average_precision(heat, truth.mask));
+    }
+    if (boxes) {
+        const auto overlap = [&](float threshold) {  // of the box around the largest part
+            std::vector<Rectangle> found;
+            for (const Box& box : bounding_boxes(heat, threshold)) found.push_back({box.left, box.top, box.right - 1, box.bottom - 1});
+            return best_overlap(found, truth.boxes);
+        };
+        const double at_15 = overlap(0.15f), at_20 = overlap(0.20f);
+        note("iou-15", 100 * at_15), note("iou-20", 100 * at_20);
+        note("loc-15", 100.0 * (at_15 >= 0.5)), note("loc-20", 100.0 * (at_20 >= 0.5));
+        if (answer) {
+            note("top1-error", 100.0 * !(answer->first && at_15 >= 0.5));
+            note("top5-error", 100.0 * !(answer->among_five && at_15 >= 0.5));
+        }
     }
 
-    const bool sweeps_boxes = settings.wants("maxboxacc") || settings.wants("maxboxacc-v2"),
-               sweeps_pixels = masked && settings.wants("pxap");
+    const bool sweeps_boxes = boxes && (settings.wants("maxboxacc") || settings.wants("maxboxacc-v2"));
+    const bool sweeps_pixels = region && truth.drawn && settings.wants("pxap");
     if (!sweeps_boxes && !sweeps_pixels) return;
     const Tensor square = heat_of(raw, benchmark_size, benchmark_size);
     if (sweeps_boxes) {
         std::vector<Rectangle> squared;
-        for (const Rectangle& box : boxes) squared.push_back(resized(box, height, width, benchmark_size, benchmark_size));
+        for (const Rectangle& box : truth.boxes) squared.push_back(resized(box, height, width, benchmark_size, benchmark_size));
         rating.box_hits = box_hits(square, squared, sweep(settings.thresholds));
     }
     if (sweeps_pixels)

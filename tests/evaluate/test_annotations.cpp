@@ -174,7 +174,25 @@ TEST_CASE("masks lie beside the photo's name, in the same sub-folder first, and 
     CHECK(regions(masks.of("dogs/a.jpg", 2, 2).mask) == std::vector<int>{1, 1, 1, 1});
     CHECK(masks.of("b.jpg", 2, 2).mask.empty());
     CHECK(complaint([&] { masks.of("a.jpg", 3, 2); }).find("is a mask of 2x2, but its photo has 2x3 pixels") != std::string::npos);
+    CHECK(masks.of("cats/a.jpg", 2, 2).boxes == std::vector<Rectangle>{{1, 1, 1, 1}});
     desk.text("masks/c.png", "no picture");
     CHECK(complaint([&] { masks.of("c.jpg", 2, 2); }).find("c.png") != std::string::npos);
     CHECK(complaint([&] { Annotations({{}, desk.text("file", "x"), {}}); }).find("should be a folder of masks") != std::string::npos);
+}
+
+TEST_CASE("boxes stand for masks and masks for boxes, but only where the other kind is not asked for at all") {
+    const Desk desk;
+    desk.mask("masks/a.png", 2, 2, {0, 0, 0, 1});
+    desk.mask("masks/empty.png", 2, 2, {0, 0, 0, 0});
+    const std::string table = desk.text("boxes.csv", "b.jpg,cat,0,0,1,0\n");
+    const Truth filled = Annotations({table, {}, {}}).of("b.jpg", 2, 2);
+    CHECK(regions(filled.mask) == std::vector<int>{1, 1, 0, 0});
+    CHECK(!filled.drawn);
+    const Truth around = Annotations({{}, desk / "masks", {}}).of("a.jpg", 2, 2);
+    CHECK(around.boxes.size() == 1);
+    CHECK(around.drawn);
+    CHECK(Annotations({{}, desk / "masks", {}}).of("empty.jpg", 2, 2).boxes.empty());
+    const Annotations both({table, desk / "masks", {}});
+    CHECK(both.of("a.jpg", 2, 2).boxes.empty());
+    CHECK(both.of("b.jpg", 2, 2).mask.empty());
 }

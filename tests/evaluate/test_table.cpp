@@ -115,7 +115,8 @@ TEST_CASE("rating: a map that covers the object, one that says nothing, and a ph
     for (Index i : {5, 6, 9, 10}) raw.data()[i] = 3;
     raw.data()[0] = -7;  // counts as 0
     Truth truth;
-    truth.mask = mask_of({{8, 8, 23, 23}}, 32, 32);
+    truth.mask = mask_of({{8, 8, 23, 23}}, 32, 32), truth.drawn = true;
+    truth.boxes = {box_around(truth.mask)};
     Rating good;
     rate_place(settings, raw, truth, 32, 32, Answer{true, true}, good);
     CHECK(good.numbers.at("pointing") == 100);
@@ -150,7 +151,7 @@ TEST_CASE("rating: a map that covers the object, one that says nothing, and a ph
     CHECK_THROWS_AS(rate_place(settings, Tensor({0, 4}), truth, 32, 32, {}, unknown), Error);
 
     Rating tiny;  // a photo of one pixel
-    truth.mask = mask_of({{0, 0, 0, 0}}, 1, 1);
+    truth.mask = mask_of({{0, 0, 0, 0}}, 1, 1), truth.boxes = {{0, 0, 0, 0}};
     rate_place(settings, raw, truth, 1, 1, {}, tiny);
     CHECK(tiny.box_hits.size() == 100);
 }
