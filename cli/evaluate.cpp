@@ -37,12 +37,16 @@ struct Entry {
     std::optional<Label> label;
 };
 
-std::vector<std::string> photos_in(const fs::path& folder) {
+// Pictures in folders that hold something else, such as masks, are no photos.
+std::vector<std::string> photos_in(const fs::path& folder, const std::vector<fs::path>& others) {
     std::error_code error;
     LIMN_CHECK(fs::is_directory(folder, error), "{}: is no folder of photos", folder.string());
     std::vector<std::string> names;
     for (auto it = fs::recursive_directory_iterator(folder, fs::directory_options::skip_permission_denied, error);
          !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
+        std::error_code missing;
+        if (std::any_of(others.begin(), others.end(), [&](const fs::path& p) { return fs::equivalent(it->path(), p, missing); }))
+            it.disable_recursion_pending();
         std::string extension = it->path().extension().string();
         for (char& c : extension) c = char(std::tolower(static_cast<unsigned char>(c)));
         const bool photo = extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";
@@ -114,7 +118,7 @@ private:
     void list_photos() {
         std::size_t unknown = 0;
         std::string example;
-        for (const std::string& name : spread(photos_in(o_.folder), o_.limit)) {
+        for (const std::string& name : spread(photos_in(o_.folder, {o_.masks, o_.boxes, o_.out}), o_.limit)) {
             Entry entry{name, o_.target, {}};
             const std::string text = annotations_.label_of(name);
             if (!text.empty())
@@ -140,7 +144,7 @@ private:
     void choose_methods() {
         for (const std::string& name : o_.methods) {
             if (name != "all") {
-                request_.methods.push_back(method_named(name));
+                add_method(method_named(name));
                 continue;
             }
             for (const Method& method : methods()) {
@@ -148,13 +152,18 @@ private:
                 alone.methods = {method};
                 try {
                     Explainer(*ready_.backend, ready_.loaded.model, alone);
-                    request_.methods.push_back(method);
+                    add_method(method);
                 } catch (const Error& e) {
                     std::fprintf(stderr, "limn: note: %s is left out: %s\n", method.name.c_str(), e.what());
                 }
             }
         }
         LIMN_CHECK(!request_.methods.empty(), "no method applies to this model");
+    }
+
+    void add_method(const Method& method) {  // once
+        const auto same = [&](const Method& m) { return m.name == method.name; };
+        if (std::none_of(request_.methods.begin(), request_.methods.end(), same)) request_.methods.push_back(method);
     }
 
     NamedTexts settings_now() const {
@@ -347,6 +356,7 @@ private:
             return std::none_of(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == r.photo; });
         });
         const Table table = table_of(records, rating_.metrics, {1000, 0.95, o_.seed});
+        LIMN_CHECK(table.photos > 0, "none of {} photos could be rated: {}", entries_.size(), table.left_out.at(0));
         const fs::path out = o_.out;
         write_file(out / "results.json", json_text(table, settings));
         write_file(out / "results.csv", csv_text(table));
@@ -359,9 +369,9 @@ private:
         }
         fmt::print("{} photos, model {}; 95 % intervals over photos; (+) higher is better, (-) lower; * the best method\n\n{}\n",
                    table.photos, ready_.loaded.model.name, terminal_text(table, 120));
-        if (!table.left_out.empty()) fmt::print("{} photos were left out: results.json says why\n", table.left_out.size());
+        if (!table.left_out.empty()) fmt::print("photos left out: {} (results.json says why)\n", table.left_out.size());
         if (table.without_place > 0 && (!o_.boxes.empty() || !o_.masks.empty()))
-            fmt::print("of {} photos nobody says where the object is\n", table.without_place);
+            fmt::print("photos of which nobody says where the object is: {}\n", table.without_place);
         fmt::print("wrote {}: report.html, results.json, results.csv, photos.jsonl\n", out.string());
     }
 

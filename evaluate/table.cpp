@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "engine/threads.h"
 #include "evaluate/baselines.h"
 
 namespace limn {
@@ -61,11 +62,11 @@ Table table_of(const std::vector<PhotoRecord>& records, const std::vector<Metric
         }
         table.without_place += !placed;
     }
-    for (const std::string& name : names) {
-        Table::Row row{name, is_baseline(name), {}};
-        for (const Metric& metric : columns) row.cells.push_back(estimate_of(metric, ratings[name], options));
-        table.rows.push_back(std::move(row));
-    }
+    for (const std::string& name : names) table.rows.push_back({name, is_baseline(name), {}});
+    parallel_for(Index(names.size()), [&](Index i) {
+        Table::Row& row = table.rows[std::size_t(i)];
+        for (const Metric& metric : columns) row.cells.push_back(estimate_of(metric, ratings.at(row.name), options));
+    });
     return table;
 }
 

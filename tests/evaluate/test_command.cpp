@@ -152,7 +152,7 @@ TEST_CASE("evaluate: photos that cannot be read are named and left out") {
     const CommandResult r = desk.evaluate();
     CHECK(r.status == 0);
     CHECK(r.err.find("left out") != std::string::npos);
-    CHECK(r.out.find("1 photos were left out") != std::string::npos);
+    CHECK(r.out.find("photos left out: 1") != std::string::npos);
     CHECK(desk.json()["left_out"][0].get<std::string>().find("p03.png") != std::string::npos);
     CHECK(desk.json()["photos"] == Desk::count - 1);
 }
@@ -162,7 +162,7 @@ TEST_CASE("evaluate: photos without truth are counted, files that contradict the
     std::filesystem::remove(std::filesystem::path(desk.masks) / "p00.png");
     const CommandResult r = desk.evaluate({"--masks", desk.masks});
     CHECK(r.status == 0);
-    CHECK(r.out.find("of 1 photos nobody says where the object is") != std::string::npos);
+    CHECK(r.out.find("nobody says where the object is: 1") != std::string::npos);
     CHECK(desk.numbers("grad-cam")["ap"]["photos"] == Desk::count - 1);
     CHECK(desk.numbers("grad-cam")["drop"]["photos"] == Desk::count);
 
@@ -202,6 +202,21 @@ TEST_CASE("evaluate: a part of the photos, spread over the folder") {
     for (const char* name : {"p00.png", "p03.png", "p07.png"}) CHECK(desk.result("photos.jsonl").find(name) != std::string::npos);
     CHECK(desk.evaluate().status == 0);  // the others, too
     CHECK(desk.json()["photos"] == Desk::count);
+}
+
+TEST_CASE("evaluate: masks, boxes and results in the folder of photos are no photos; a method asked for twice is rated once") {
+    const Desk desk;
+    std::filesystem::rename(desk.masks, std::filesystem::path(desk.photos) / "masks");
+    const CommandResult r = desk.evaluate({"--masks", desk.photos + "/masks", "--method", "cam,cam,all"});
+    CHECK_MESSAGE(r.status == 0, r.err);
+    CHECK(desk.json()["photos"] == Desk::count);
+    CHECK(r.out.find("\ncam ") == r.out.find("\ncam"));
+}
+
+TEST_CASE("evaluate: if no photo can be rated, that is no success") {
+    const Desk desk;
+    for (const auto& file : std::filesystem::directory_iterator(desk.photos)) write_file(file.path(), std::string("no picture"));
+    CHECK_FAILS(desk.evaluate(), "none of 11 photos could be rated: p00.png: ");
 }
 
 TEST_CASE("evaluate: networks of any size take photos as they are, one at a time") {
