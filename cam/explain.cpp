@@ -3,32 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "autograd/ops.h"
+#include "cam/diagnose.h"
 #include "engine/parcel.h"
 #include "engine/repeated.h"
 #include "layers/conv2d.h"
 
 namespace limn {
-
-std::span<const Method> methods() {
-    static const Method table[] = {
-        {"grad-cam", "Selvaraju 2017: mean gradient, sum, before ReLU", grad_cam},
-        {"cam", "Zhou 2016: weights of the last linear layer, before ReLU", nullptr},
-        {"hirescam", "Draelos & Carin 2020: gradient times activation, before ReLU", hires_cam},
-        {"grad-cam++", "Chattopadhay 2018, its authors' code without the common factor e^score, before ReLU", grad_cam_plus_plus},
-        {"xgrad-cam", "Fu 2020: gradient weighted by activation, before ReLU", xgrad_cam},
-        {"layercam", "Jiang 2021: positive gradient times activation, before ReLU", layer_cam},
-    };
-    return table;
-}
-
-const Method& method_named(std::string_view name) {
-    std::string known;
-    for (const Method& m : methods()) {
-        if (m.name == name) return m;
-        known += (known.empty() ? "" : ", ") + m.name;
-    }
-    fail("method '{}' is not known; {} and all are", name, known);
-}
 
 bool has_map(const Model& model, int node) { return model.node(node).shape.rank() == 4; }
 
@@ -63,38 +44,6 @@ std::vector<int> convolutions(const Model& model) {
     return found;
 }
 
-// What is wrong with a map or its gradient, each with what to try.
-static std::vector<std::string> diagnose(const Map& map, bool dead_gradient, const Request& request, const Prediction& prediction) {
-    std::vector<std::string> found;
-    const Shape& shape = map.raw.shape();
-    if (shape[0] * shape[1] == 1)
-        found.push_back(
-            "the layer is 1x1: its map has a single cell and shows no place; try an earlier layer (--layer, see `limn inspect`)");
-    if (!map.stats.finite) {
-        found.push_back("the map holds NaN or infinite numbers: the weights or the input do, too; check them with `limn inspect`");
-        return found;
-    }
-    if (dead_gradient) {
-        if (request.score == Score::output && prediction.score > 0.999f)
-            found.push_back(fmt::format("the softmax or sigmoid is saturated (p = {:.6f}), so its gradient is zero: use --score logit",
-                                        prediction.score));
-        else
-            found.push_back(
-                "the gradient is zero everywhere: the score does not depend on this layer (dead ReLUs, or another branch); try another "
-                "layer or --method hirescam,cam");
-    } else if (map.stats.min == map.stats.max) {
-        found.push_back("the map is the same everywhere: it shows no place; try another layer or target");
-    } else if (map.stats.max <= 0) {
-        found.push_back(
-            fmt::format("nothing speaks for '{}' here: all cells are <= 0 (lowest {:.4g}); the .npy holds the signed map, --target another "
-                        "class or --normalize minmax shows it",
-                        map.target.label, map.stats.min));
-    } else if (map.stats.max < 1e-30f) {
-        found.push_back(fmt::format("the map is almost zero (largest {:.3g}): use --score logit", map.stats.max));
-    }
-    return found;
-}
-
 // (M): of each of M gradients, 0 only if all its numbers are
 static Tensor liveliness(const Backend& backend, const Tensor& gradients) {
     const Index M = gradients.shape()[0], size = M ? gradients.size() / M : 0;
@@ -116,8 +65,11 @@ static Tensor liveliness(const Backend& backend, const Tensor& gradients) {
 
 // A batch of these sizes: where its numbers lie, and what is done with them.
 struct Explainer::Work {
-    Tensor images, seed;  // seed: of targets that do not depend on the scores
+    Tensor images, seed;             // seed: of targets that do not depend on the scores
+    bool own_targets;                // the caller named them, image by image
+    std::vector<std::string> specs;  // then: which
     std::vector<Tensor> photos;
+    Tensor used_seed;
     std::vector<Tensor> weights;  // of the model, as they were
     struct Maps {
         const Method* method;
@@ -128,9 +80,9 @@ struct Explainer::Work {
     Parcel results;  // logits, outputs; of each maps: raw (T*N,h,w), liveliness (T*N), and of each map its heat and picture
     std::optional<Repeated> run;
 
-    bool fits(const Tensor& other, const std::vector<Tensor>& others) const {
+    bool fits(const Tensor& other, const std::vector<Tensor>& others, bool with_targets) const {
         const auto same = [](const Tensor& a, const Tensor& b) { return a.shape() == b.shape(); };
-        return same(images, other) && std::ranges::equal(photos, others, same);
+        return same(images, other) && std::ranges::equal(photos, others, same) && own_targets == with_targets;
     }
 };
 
@@ -142,8 +94,16 @@ static std::vector<Tensor> weights_of(const Model& model) {
 }
 
 Explainer::Explainer(const Backend& backend, const Model& model, Request request, Index top)
-    : backend_(backend), model_(model), request_(std::move(request)), top_(top), head_(find_head(model)) {
-    keep_ = {head_.logits, head_.output};
+    : backend_(backend), model_(model), request_(std::move(request)), top_(top), head_(find_head(model)),
+      explained_(request_.own                     ? request_.own->node
+                 : request_.score == Score::logit ? head_.logits
+                                                  : head_.output),
+      asked_(backend, model, explained_) {
+    keep_ = {head_.logits, head_.output, explained_};
+    if (request_.own) asked_.function = request_.own->function;
+    if (request_.own && request_.counterfactual)
+        asked_.function = [f = request_.own->function](Tape& tape, const Var& value) { return scale(tape, f(tape, value), -1); };
+    asked_.seed = request_.seed, asked_.samples = request_.samples;
     for (int layer : request_.layers) {
         LIMN_CHECK(has_map(model, layer), "layer '{}' has no spatial map: its output is {}", model.node(layer).name,
                    model.node(layer).shape.str());
@@ -152,6 +112,7 @@ Explainer::Explainer(const Backend& backend, const Model& model, Request request
     for (const Method& method : request_.methods) {
         if (method.needs_gradient()) watch_ = request_.layers;
         if (method.name != "cam") continue;
+        LIMN_CHECK(!request_.own, "CAM explains sums of scores, not '{}': use --method grad-cam", request_.own->label);
         std::string reason;
         cam_head_ = find_cam_head(model, head_, reason);
         LIMN_CHECK(cam_head_, "CAM does not apply to model '{}': {}; use --method grad-cam", model.name, reason);
@@ -163,28 +124,41 @@ Explainer::Explainer(const Backend& backend, const Model& model, Request request
 Explainer::~Explainer() = default;
 
 // The numbers of a batch lie on the device at the same places as those of an earlier one of the same sizes.
-Explainer::Work& Explainer::work_for(const Tensor& images, const std::vector<Tensor>& photos) {
+Explainer::Work& Explainer::work_for(const Tensor& images, const std::vector<Tensor>& photos, const std::vector<std::string>& targets) {
+    const auto set_targets = [&](Work& work) {
+        work.specs = targets;
+        const bool fixed = !targets.empty() || !depends_on_scores(request_.target, head_);
+        if (request_.methods.empty() || request_.own || !fixed) return;
+        if (!work.seed.empty() && targets.empty()) return;
+        std::vector<std::vector<Target>> chosen;
+        for (Index n = 0; n < images.shape()[0]; n++)
+            chosen.push_back(targets_for(work.specs.empty() ? request_.target : work.specs[std::size_t(n)], {}, {}));
+        const Shape& known = model_.node(explained_).shape;
+        const bool open = std::any_of(known.begin() + 1, known.end(), [](Index side) { return side < 0; });
+        const Shape shape = open ? model_.with_input_size(images.shape()[1], images.shape()[2]).node(explained_).shape : known;
+        const Tensor seed = seed_of(chosen, shape.with(0, images.shape()[0]));
+        work.seed.empty() ? void(work.seed = seed.on(backend_.device())) : work.seed.assign(seed);
+    };
     const std::vector<Tensor> weights = weights_of(model_);
     std::erase_if(works_, [&](const auto& work) {
         return !std::ranges::equal(work->weights, weights, [](const Tensor& a, const Tensor& b) { return a.id() == b.id(); });
     });
     for (auto it = works_.begin(); it != works_.end(); ++it)
-        if ((*it)->fits(images, photos)) {
+        if ((*it)->fits(images, photos, !targets.empty())) {
             std::rotate(it, it + 1, works_.end());
             Work& work = *works_.back();
             work.images.device() ? work.images.assign(images) : void(work.images = images);
             for (std::size_t i = 0; i < photos.size(); i++)
                 work.photos[i].device() ? work.photos[i].assign(photos[i]) : void(work.photos[i] = photos[i]);
+            set_targets(work);
             return work;
         }
     auto work = std::make_unique<Work>();
     work->weights = weights;
     work->images = images.device() ? images.clone() : images.on(backend_.device());  // its own: later ones go there
     for (const Tensor& photo : photos) work->photos.push_back(photo.on(backend_.device()));
-    if (!request_.methods.empty() && !depends_on_scores(request_.target)) {
-        const auto targets = choose_targets(request_.target, head_, nullptr, nullptr, request_.labels);
-        work->seed = seed_of(std::vector(std::size_t(images.shape()[0]), targets), head_.classes).on(backend_.device());
-    }
+    work->own_targets = !targets.empty();
+    set_targets(*work);
     work->run.emplace(backend_, [this, at = work.get()] { compute(*at); });
     if (works_.size() >= 4) works_.erase(works_.begin());
     works_.push_back(std::move(work));
@@ -203,12 +177,17 @@ void Explainer::compute(Work& work) const {
 
     // Backward: one walk for all targets of all images, to all layers.
     Tensor seed = work.seed;
-    if (seed.empty() && !request_.methods.empty()) seed = scored_seed(backend_, request_.target, head_, logits, outputs);
+    if (seed.empty() && !request_.methods.empty()) {
+        seed = request_.own ? seed_of_function(backend_, asked_.function, value(explained_).value)
+                            : scored_seed(backend_, request_.target, head_, logits, outputs, request_.labels);
+        if (request_.counterfactual && !request_.own) backend_.binary(Binary::multiply, seed, Tensor::full({1}, -1), seed);
+    }
+    work.used_seed = seed;
     std::vector<Tensor> gradients;
     if (!watch_.empty()) {
         std::vector<Var> watched;
         for (int layer : watch_) watched.push_back(value(layer));
-        gradients = tape.gradients(value(request_.score == Score::logit ? head_.logits : head_.output), seed, watched);
+        gradients = tape.gradients(value(explained_), seed, watched);
     }
 
     // Maps. For T targets a tensor of maps is (T*N,h,w), target by target.
@@ -226,6 +205,7 @@ void Explainer::compute(Work& work) const {
     std::vector<Tensor> alive;
     for (const Tensor& dA : gradients) alive.push_back(liveliness(backend_, dA));
     for (const Method& method : request_.methods) {
+        if (method.study) continue;
         if (!method.needs_gradient()) {
             add(method, cam_head_->layer, cam(backend_, *cam_head_, value(cam_head_->layer).value, seed), {});
             continue;
@@ -236,34 +216,45 @@ void Explainer::compute(Work& work) const {
     work.results = Parcel(std::move(results));
 }
 
+std::vector<Target> Explainer::targets_for(const std::string& spec, std::span<const float> logits, std::span<const float> outputs) const {
+    if (request_.own) return {{0, request_.counterfactual ? -1. : 1., request_.own->label}};
+    std::vector<Target> targets = choose_targets(spec, head_, logits, outputs, request_.labels);
+    if (!request_.counterfactual) return targets;
+    for (Target& target : targets) {
+        target.sign = -target.sign, target.label = "against " + target.label;
+        for (Term& term : target.terms) term.weight = -term.weight;
+    }
+    return targets;
+}
+
+Map Explainer::map_of(const Method& method, int layer, const Explained& image, const Target& target, const Tensor& raw, bool dead) const {
+    Map map{method.name, method.variant, layer, target, raw, statistics(raw), {}, {}};
+    map.diagnostics = diagnose(model_, request_, image, map, dead);
+    return map;
+}
+
 std::vector<Explained> Explainer::read(const Work& work) const {
     const std::vector<Tensor> parts = work.results.open();
     auto part = parts.begin();
     const Tensor logits = *part++, outputs = *part++;
-    const Index N = logits.shape()[0], K = head_.classes;
+    const Index N = logits.shape()[0];
+    const std::size_t size = std::size_t(logits.size() / N);
     std::vector<Explained> results(static_cast<std::size_t>(N));
-    for (Index n = 0; n < N; n++) {
-        const float *logit = logits.data() + n * K, *output = outputs.data() + n * K;
-        LIMN_CHECK(std::all_of(output, output + K, [](float v) { return std::isfinite(v); }),
+    for (std::size_t n = 0; n < results.size(); n++) {
+        const auto logit = logits.values().subspan(n * size, size), output = outputs.values().subspan(n * size, size);
+        LIMN_CHECK(std::all_of(output.begin(), output.end(), [](float v) { return std::isfinite(v); }),
                    "model '{}' answers with NaN or infinite numbers: its weights or the image's numbers are broken (see `limn inspect`)",
                    model_.name);
-        auto& result = results[std::size_t(n)];
-        result.predictions = predictions(head_, logit, output, request_.labels, top_);
-        result.targets = choose_targets(request_.target, head_, logit, output, request_.labels);
+        results[n].predictions = predictions(head_, logit, output, request_.labels, top_);
+        results[n].targets = targets_for(work.specs.empty() ? request_.target : work.specs[n], logit, output);
     }
     for (const Work::Maps& maps : work.maps) {
         const Tensor raw = *part++, alive = maps.has_gradient ? *part++ : Tensor();
         for (Index i = 0; i < raw.shape()[0]; i++) {
             auto& result = results[std::size_t(i % N)];
-            Map map{maps.method->name,
-                    maps.method->variant,
-                    maps.layer,
-                    result.targets[std::size_t(i / N)],
-                    raw.rows(i, 1).reshaped({raw.shape()[1], raw.shape()[2]}).clone(),
-                    statistics(raw.rows(i, 1)),
-                    {},
-                    {}};
-            map.diagnostics = diagnose(map, maps.has_gradient && alive.data()[i] == 0, request_, result.predictions[0]);
+            const Tensor one = raw.rows(i, 1).reshaped({raw.shape()[1], raw.shape()[2]}).clone();
+            Map map = map_of(*maps.method, maps.layer, result, result.targets[std::size_t(i / N)], one,
+                             maps.has_gradient && alive.data()[i] == 0);
             if (request_.drawing && !work.photos.empty()) {
                 const Tensor heat = *part++, picture = *part++;
                 map.drawn = Drawn{heat, picture};
@@ -274,11 +265,79 @@ std::vector<Explained> Explainer::read(const Work& work) const {
     return results;
 }
 
-std::vector<Explained> Explainer::operator()(const Tensor& images, const std::vector<Tensor>& photos) {
-    LIMN_CHECK(photos.empty() || Index(photos.size()) == images.shape()[0], "{} photos for {} images", photos.size(), images.shape()[0]);
-    Work& work = work_for(images, photos);
+// The methods that ask questions of their own, image by image; their maps take their places among the others.
+void Explainer::study(const Work& work, std::vector<Explained>& results) {
+    const Index N = Index(results.size());
+    for (const Method& method : request_.methods) {
+        if (!method.study) continue;
+        asked_.progress = [&](Index done, Index of) {
+            if (progress) progress(method, done, of);
+        };
+        const int input = model_.inputs[0];
+        for (int layer : method.by_layer ? request_.layers : std::vector<int>{input})
+            for (Index n = 0; n < N; n++) {
+                Explained& result = results[std::size_t(n)];
+                const Index T = Index(result.targets.size());
+                Tensor weights = work.used_seed.like(work.used_seed.shape().with(0, T));
+                for (Index t = 0; t < T; t++) weights.rows(t, 1).assign(work.used_seed.rows(t * N + n, 1));
+                const Tensor maps = method.study(Question(asked_, work.images.rows(n, 1), weights, layer));
+                for (Index t = 0; t < T; t++) {
+                    const Tensor raw = maps.rows(t, 1).reshaped({maps.shape()[1], maps.shape()[2]});
+                    Map map = map_of(method, layer, result, result.targets[std::size_t(t)], raw.host().clone(), false);
+                    draw_on(map, work, std::size_t(n), raw);
+                    result.maps.push_back(std::move(map));
+                }
+            }
+    }
+    const auto place = [&](const Map& map) {
+        return std::ranges::find(request_.methods, map.method, &Method::name) - request_.methods.begin();
+    };
+    for (Explained& result : results) std::ranges::stable_sort(result.maps, {}, place);
+}
+
+void Explainer::draw_on(Map& map, const Work& work, std::size_t image, const Tensor& raw) const {
+    if (!request_.drawing || work.photos.empty()) return;
+    const Drawn drawn = draw(backend_, *request_.drawing, raw, work.photos[image]);
+    map.drawn = Drawn{drawn.heat.host(), drawn.picture.host()};
+}
+
+// A method's maps of one target stand together, layer after layer or with other targets between them.
+void Explainer::fuse(const Work& work, std::vector<Explained>& results) const {
+    for (std::size_t n = 0; n < results.size(); n++) {
+        Explained& result = results[n];
+        std::vector<Map> maps;
+        for (const Method& method : request_.methods)
+            for (const Target& target : result.targets) {
+                std::vector<Tensor> raws;
+                for (const Map& map : result.maps)
+                    if (map.method == method.name && map.target.label == target.label) raws.push_back(map.raw.on(backend_.device()));
+                if (raws.size() < 2) {
+                    for (const Map& map : result.maps)
+                        if (map.method == method.name && map.target.label == target.label) maps.push_back(map);
+                    continue;
+                }
+                const Tensor raw = fused(backend_, raws, *request_.fusion);
+                maps.push_back(map_of(method, fused_layers, result, target, raw.host().clone(), false));
+                draw_on(maps.back(), work, n, raw);
+            }
+        result.maps = std::move(maps);
+    }
+}
+
+std::vector<Explained> Explainer::operator()(const Tensor& images, const std::vector<Tensor>& photos,
+                                             const std::vector<std::string>& targets) {
+    const Index N = images.shape()[0];
+    LIMN_CHECK(photos.empty() || Index(photos.size()) == N, "{} photos for {} images", photos.size(), N);
+    LIMN_CHECK(targets.empty() || Index(targets.size()) == N, "{} targets for {} images: there should be one for each", targets.size(), N);
+    for (const std::string& target : targets)
+        LIMN_CHECK(!depends_on_scores(target, head_),
+                   "target '{}' depends on the scores: it can be asked for all images, not for single ones", target);
+    Work& work = work_for(images, photos, targets);
     work.run->run();
-    return read(work);
+    std::vector<Explained> results = read(work);
+    if (std::ranges::any_of(request_.methods, [](const Method& method) { return method.study != nullptr; })) study(work, results);
+    if (request_.fusion) fuse(work, results);
+    return results;
 }
 
 void Explainer::again() const { works_.back()->run->run(); }

@@ -2,16 +2,20 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 namespace limn {
 
 Normalize normalize_named(std::string_view name) {
-    for (Normalize mode : {Normalize::max, Normalize::minmax, Normalize::none})
+    for (Normalize mode : {Normalize::max, Normalize::minmax, Normalize::none, Normalize::signed_})
         if (name == name_of(mode)) return mode;
-    fail("normalisation '{}' is not known; max, minmax and none are", name);
+    fail("normalisation '{}' is not known; max, minmax, signed and none are", name);
 }
 
-std::string_view name_of(Normalize mode) { return mode == Normalize::max ? "max" : mode == Normalize::minmax ? "minmax" : "none"; }
+std::string_view name_of(Normalize mode) {
+    constexpr std::string_view names[] = {"max", "minmax", "none", "signed"};
+    return names[int(mode)];
+}
 
 MapStatistics statistics(const Tensor& raw) {
     MapStatistics s;
@@ -54,13 +58,20 @@ Tensor normalized(const Backend& backend, const Tensor& raw, Normalize mode) {
     };
     const Tensor row = raw.reshaped({1, raw.size()}), positive = apply(Binary::maximum, row, zero);  // larger than NaN, too
     if (mode == Normalize::none || raw.size() == 0) return positive.reshaped(raw.shape());
+    const auto shares_of = [&](const Tensor& x, const Tensor& whole) { return apply(Binary::divide, x, largest(whole)); };
+    if (mode == Normalize::signed_) {  // half the share of the positive part, less half that of the negative one; 0 / 0: nothing
+        const Tensor negative = apply(Binary::maximum, apply(Binary::subtract, zero, row), zero);
+        const Tensor magnitude = apply(Binary::maximum, positive, negative), half = Tensor::full({1, 1}, 0.5);
+        const Tensor plus = apply(Binary::maximum, shares_of(positive, magnitude), zero);
+        const Tensor minus = apply(Binary::maximum, shares_of(negative, magnitude), zero);
+        return apply(Binary::add, apply(Binary::multiply, apply(Binary::subtract, plus, minus), half), half).reshaped(raw.shape());
+    }
     Tensor from_zero = positive;
     if (mode == Normalize::minmax) {  // x - min: with d = max(-x, 0), x = positive - d and min = -max(d - positive)
         const Tensor negative = apply(Binary::maximum, apply(Binary::subtract, zero, row), zero);
         from_zero = apply(Binary::add, apply(Binary::subtract, positive, negative), largest(apply(Binary::subtract, negative, positive)));
     }
-    const Tensor shares = apply(Binary::divide, from_zero, largest(from_zero));
-    return apply(Binary::maximum, shares, zero).reshaped(raw.shape());  // 0 / 0: there is nothing to see
+    return apply(Binary::maximum, shares_of(from_zero, from_zero), zero).reshaped(raw.shape());  // 0 / 0: there is nothing to see
 }
 
 Drawn draw(const Backend& backend, const Drawing& drawing, const Tensor& raw, const Tensor& photo) {
@@ -70,12 +81,11 @@ Drawn draw(const Backend& backend, const Drawing& drawing, const Tensor& raw, co
     return {heat, picture};
 }
 
-std::vector<Box> bounding_boxes(const Tensor& heat, float threshold) {
+std::vector<Box> bounding_boxes(const Tensor& heat, float threshold, bool all) {
     const Index H = heat.shape()[0], W = heat.shape()[1];
     const float* v = heat.data();
     std::vector<bool> seen(std::size_t(H * W));
-    Box best{};
-    Index best_size = 0;
+    std::vector<std::pair<Index, Box>> parts;  // with their sizes
     std::vector<Index> open;
     for (Index start = 0; start < H * W; start++) {
         if (seen[std::size_t(start)] || !(v[start] >= threshold) || v[start] <= 0) continue;
@@ -94,9 +104,13 @@ std::vector<Box> bounding_boxes(const Tensor& heat, float threshold) {
                     if (const Index next = r * W + c; !seen[std::size_t(next)] && v[next] >= threshold && v[next] > 0)
                         seen[std::size_t(next)] = true, open.push_back(next);
         }
-        if (size > best_size) best = box, best_size = size;
+        parts.emplace_back(size, box);
     }
-    return best_size ? std::vector<Box>{best} : std::vector<Box>{};
+    std::ranges::stable_sort(parts, std::greater{}, [](const auto& part) { return part.first; });
+    if (!all && parts.size() > 1) parts.resize(1);
+    std::vector<Box> boxes;
+    for (const auto& part : parts) boxes.push_back(part.second);
+    return boxes;
 }
 
 }  // namespace limn

@@ -9,7 +9,8 @@
 
 namespace limn {
 
-enum class Normalize { max, minmax, none };  // max: ReLU, then / largest;  minmax: to 0..1;  none: ReLU only
+// max: ReLU, then / largest;  minmax: to 0..1;  none: ReLU only;  signed_: 0.5 + 0.5 * x / largest magnitude, so that 0.5 is nothing
+enum class Normalize { max, minmax, none, signed_ };
 Normalize normalize_named(std::string_view name);
 std::string_view name_of(Normalize mode);
 
@@ -43,7 +44,8 @@ struct Box {
     Index top, left, bottom, right;  // pixels, bottom and right excluded
     float peak;                      // largest value of the map inside
 };
-// The largest connected part (8 neighbours) where a normalised map is at least `threshold`; none if there is no such cell.
-std::vector<Box> bounding_boxes(const Tensor& heat, float threshold);
+// The largest connected part (8 neighbours) where a normalised map is at least `threshold`, or all of them, the largest first; none if
+// there is no such cell.
+std::vector<Box> bounding_boxes(const Tensor& heat, float threshold, bool all = false);
 
 }  // namespace limn

@@ -51,7 +51,9 @@ Ready prepare(const Options& options);
 class Explaining {
 public:
     Explaining(const Options& options, Ready& ready, Request request, Index top);
-    std::vector<Explained> operator()(const Tensor& images, const std::vector<Tensor>& photos = {});
+    std::vector<Explained> operator()(const Tensor& images, const std::vector<Tensor>& photos = {},
+                                      const std::vector<std::string>& targets = {});
+    std::function<void(const Method& method, Index done, Index of)> progress;  // Explainer::progress
 
 private:
     const Options& options_;
@@ -67,6 +69,7 @@ struct Photo {
     Image image;   // as it is
     Tensor input;  // as the model takes it: (1,h,w,c)
 };
+std::vector<std::string> all_images(const std::vector<std::string>& given);  // folders stand for the pictures in them, by name
 Photo load_photo(const std::string& path, const Ready& ready);
 Tensor stack(const std::vector<Photo>& photos);  // (N,h,w,c)
 

@@ -33,29 +33,13 @@ struct EvaluateOptions : Options {
 // A photo of the folder, and what is known before it is opened.
 struct Entry {
     std::string name;  // its path below the folder
-    std::string target;
     std::optional<Label> label;
 };
 
-// Pictures in folders that hold something else, such as masks, are no photos.
-std::vector<std::string> photos_in(const fs::path& folder, const std::vector<fs::path>& others) {
-    std::error_code error;
-    LIMN_CHECK(fs::is_directory(folder, error), "{}: is no folder of photos", folder.string());
-    std::vector<std::string> names;
-    for (auto it = fs::recursive_directory_iterator(folder, fs::directory_options::skip_permission_denied, error);
-         !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
-        std::error_code missing;
-        if (std::any_of(others.begin(), others.end(), [&](const fs::path& p) { return fs::equivalent(it->path(), p, missing); }))
-            it.disable_recursion_pending();
-        std::string extension = it->path().extension().string();
-        for (char& c : extension) c = char(std::tolower(static_cast<unsigned char>(c)));
-        const bool photo = extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";
-        if (photo && it->is_regular_file(error)) names.push_back(it->path().lexically_relative(folder).generic_string());
-    }
-    LIMN_CHECK(!error, "{}: cannot be looked through: {}", folder.string(), error.message());
-    LIMN_CHECK(!names.empty(), "{}: holds no photos (.jpg, .jpeg, .png, .bmp)", folder.string());
-    std::sort(names.begin(), names.end());
-    return names;
+bool lies_in(const fs::path& path, const fs::path& folder) {
+    if (folder.empty()) return false;
+    const fs::path relative = fs::weakly_canonical(path).lexically_relative(fs::weakly_canonical(folder));
+    return !relative.empty() && *relative.begin() != "..";
 }
 
 // At most `limit`, spread evenly over the list, so that every class is among them.
@@ -67,15 +51,11 @@ std::vector<std::string> spread(const std::vector<std::string>& names, Index lim
     return chosen;
 }
 
-std::string fixed(const Head& head, const Target& target) {  // the target as a text that depends on no scores
-    return std::to_string(head.binary() ? Index(target.sign > 0) : target.index);
-}
-
 class EvaluateCommand {
 public:
     explicit EvaluateCommand(const EvaluateOptions& o)
         : o_(o), annotations_({o.boxes, o.masks, o.truth, mask_value(o.mask_value)}), ready_(prepare(o)),
-          head_(find_head(ready_.loaded.model)) {
+          head_(find_classifier(ready_.loaded.model)) {
         print_notes(ready_.loaded);
         LIMN_CHECK(o.score == "logit" || o.score == "output", "--score {}: logit and output are known", o.score);
         list_photos();
@@ -83,8 +63,12 @@ public:
         LIMN_CHECK(labels || o.target != "label", "--target label: nobody says what the photos show: --truth FILE.csv, or class folders");
         rating_ = {chosen_metrics(o.metrics, {!o.masks.empty(), !o.boxes.empty(), labels, o.target == "label"}), o.steps, o.thresholds,
                    o.seed};
-        request_ = {{}, {layer()}, "auto", o.score == "output" ? Score::output : Score::logit, ready_.loaded.labels};
+        request_.layers = {layer()}, request_.labels = ready_.loaded.labels;
+        request_.target = o.target == "label" ? "auto" : o.target;
+        request_.score = o.score == "output" ? Score::output : Score::logit;
+        request_.seed = o.seed;
         choose_methods();
+        explain_.emplace(o, ready_, request_, 5);
     }
 
     void run() {
@@ -116,10 +100,17 @@ private:
     }
 
     void list_photos() {
+        LIMN_CHECK(fs::is_directory(o_.folder), "{}: is no folder of photos", o_.folder);
+        std::vector<std::string> names;
+        for (const std::string& path :
+             all_images({o_.folder}))  // pictures in folders that hold something else, such as masks, are no photos
+            if (!lies_in(path, o_.masks) && !lies_in(path, o_.boxes) && !lies_in(path, o_.out))
+                names.push_back(fs::path(path).lexically_relative(o_.folder).generic_string());
+        LIMN_CHECK(!names.empty(), "{}: holds no photos", o_.folder);
         std::size_t unknown = 0;
         std::string example;
-        for (const std::string& name : spread(photos_in(o_.folder, {o_.masks, o_.boxes, o_.out}), o_.limit)) {
-            Entry entry{name, o_.target, {}};
+        for (const std::string& name : spread(names, o_.limit)) {
+            Entry entry{name, {}};
             const std::string text = annotations_.label_of(name);
             if (!text.empty())
                 entry.label = label_named(text, ready_.loaded.labels, std::max<Index>(head_.classes, head_.binary() ? 2 : 0));
@@ -129,7 +120,6 @@ private:
                            o_.truth, text, name);
                 if (unknown++ == 0) example = text;
             }
-            if (o_.target == "label") entry.target = entry.label ? entry.label->target() : "";
             entries_.push_back(std::move(entry));
         }
         if (unknown > 0)
@@ -137,8 +127,6 @@ private:
                 stderr,
                 "limn: note: %zu photos are said to show what is no class of this model, such as '%s': they count as without a label\n",
                 unknown, example.c_str());
-        // photos of one target one after another, so that they share batches
-        std::stable_sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) { return a.target < b.target; });
     }
 
     void choose_methods() {
@@ -206,44 +194,38 @@ private:
         const std::size_t before = file.photos().size();
         if (before > 0) std::fprintf(stderr, "limn: %zu photos are in %s/photos.jsonl already\n", before, o_.out.c_str());
         ProgressBar bar(entries_.size(), "evaluating", stderr);
-        std::optional<Explaining> explain;
-        std::string target;
-        for (std::size_t first = 0, last; first < entries_.size(); first = last) {
-            last = first;
-            while (last < entries_.size() && last - first < most && entries_[last].target == entries_[first].target) last++;
-            const std::span<const Entry> batch(entries_.data() + first, last - first);
+        for (std::size_t first = 0; first < entries_.size(); first += most) {
+            const std::span<const Entry> batch(entries_.data() + first, std::min(most, entries_.size() - first));
             if (std::all_of(batch.begin(), batch.end(), [&](const Entry& e) { return file.photos().contains(e.name); })) continue;
-            if (!explain || target != batch[0].target) {
-                target = batch[0].target;
-                Request request = request_;
-                request.target = target;
-                if (!target.empty()) explain.emplace(o_, ready_, request, 5);
-            }
-            for (const PhotoRecord& record : rate(batch, explain))
+            for (const PhotoRecord& record : rate(batch))
                 if (!file.photos().contains(record.photo)) file.append(record);
-            bar.update(last);
+            bar.update(first + batch.size());
         }
         bar.finish();
     }
 
-    std::vector<PhotoRecord> rate(std::span<const Entry> batch, std::optional<Explaining>& explain) {
+    std::vector<PhotoRecord> rate(std::span<const Entry> batch) {
         std::vector<PhotoRecord> records;
         std::vector<Opened> opened;
         std::vector<Photo> photos;
+        std::vector<std::string> targets;
         for (const Entry& entry : batch) {
             try {
-                LIMN_CHECK(!entry.target.empty(), "nobody says what it shows");
+                LIMN_CHECK(entry.label || o_.target != "label", "nobody says what it shows");
                 photos.push_back(load_photo((fs::path(o_.folder) / entry.name).string(), ready_));
             } catch (const Error& e) {
                 records.push_back({entry.name, e.what(), {}, {}, {}, 0, {}});
                 std::fprintf(stderr, "limn: note: left out: %s\n", e.what());
                 continue;
             }
+            if (o_.target == "label") targets.push_back(entry.label->target());
             opened.push_back({&entry, photos.back(), annotations_.of(entry.name, photos.back().image.height, photos.back().image.width)});
         }
         if (opened.empty()) return records;
-        const std::vector<Explained> results = (*explain)(stack(photos));
-        const auto sanity = sanity_of(opened, results);
+        const std::vector<Explained> results = (*explain_)(stack(photos), {}, targets);
+        for (const Explained& result : results)
+            LIMN_CHECK(result.targets.size() == 1, "--target {}: one class a photo is rated, not {}", o_.target, result.targets.size());
+        const auto sanity = sanity_of(photos, results);
         for (std::size_t i = 0; i < opened.size(); i++) {
             records.push_back(record_of(opened[i], results[i]));
             for (std::size_t m = 0; m < sanity[i].size(); m++)
@@ -253,7 +235,6 @@ private:
     }
 
     PhotoRecord record_of(const Opened& o, const Explained& result) {
-        LIMN_CHECK(result.targets.size() == 1, "--target {}: one class a photo is rated, not {}", o_.target, result.targets.size());
         const Target& target = result.targets[0];
         const Scorer scorer = scorer_of(target);
         const Image& image = o.photo.image;
@@ -287,17 +268,20 @@ private:
                 ready_.loaded.model.forward(tape, {inputs.on(ready_.backend->device())}, {}, keep)[std::size_t(head_.output)].value.host();
             std::vector<double> scores;
             for (Index i = 0; i < inputs.shape()[0]; i++) {
-                const double p = outputs.data()[i * head_.classes + target.index];
-                scores.push_back(head_.binary() && target.sign < 0 ? 1 - p : p);
+                const float* p = outputs.data() + i * head_.classes;
+                double sum = 0;  // of the classes that are explained
+                for (const Term& term : target.terms) sum += term.weight * double(p[term.at.back()]);
+                if (target.terms.empty()) sum = head_.binary() && target.sign < 0 ? 1 - double(p[target.index]) : double(p[target.index]);
+                scores.push_back(sum);
             }
             return scores;
         };
     }
 
-    Request fixed_request(const Target& target) const {
-        Request request = request_;
-        request.target = fixed(head_, target);
-        return request;
+    // The target as a text that depends on no scores, so that it stays when they change.
+    std::string fixed(const Target& target) const {
+        if (!target.terms.empty()) return o_.target;
+        return std::to_string(head_.binary() ? Index(target.sign > 0) : target.index);
     }
 
     static std::vector<Tensor> raw_maps(const Explained& result) {
@@ -307,39 +291,39 @@ private:
     }
 
     void add_sensitivity(const Opened& o, const Target& target, PhotoRecord& record) {
-        Explaining explain(o_, ready_, fixed_request(target), 1);
         const double radius = 0.02 * deviation_of(o.photo.input);  // captum's radius, for inputs of deviation 1
         const std::vector<double> found =
-            max_sensitivity([&](const Tensor& input) { return raw_maps(explain(input)[0]); }, o.photo.input, radius, o_.samples, o_.seed);
+            max_sensitivity([&](const Tensor& input) { return raw_maps((*explain_)(input, {}, {fixed(target)})[0]); }, o.photo.input,
+                            radius, o_.samples, o_.seed);
         for (std::size_t m = 0; m < found.size(); m++) record.maps[m].second.numbers["sensitivity"] = found[m];
     }
 
     // By photo and method: how alike the maps still are, on average over the layers the network forgets one after another.
-    std::vector<std::vector<std::map<std::string, double>>> sanity_of(const std::vector<Opened>& opened,
+    std::vector<std::vector<std::map<std::string, double>>> sanity_of(const std::vector<Photo>& photos,
                                                                       const std::vector<Explained>& results) {
-        std::vector<std::vector<std::map<std::string, double>>> numbers(opened.size());
+        std::vector<std::vector<std::map<std::string, double>>> numbers(photos.size());
         if (!rating_.wants("sanity-rank") && !rating_.wants("sanity-ssim")) return numbers;
         struct Sums {
             double rank = 0, ssim = 0;
             Index ranks = 0, all = 0;
         };
         std::vector<std::vector<Sums>> sums;
-        for (const Explained& result : results) sums.emplace_back(result.maps.size());
+        std::vector<std::string> targets;
+        for (const Explained& result : results) sums.emplace_back(result.maps.size()), targets.push_back(fixed(result.targets[0]));
+        const Tensor inputs = stack(photos);
+        const Index h = inputs.shape()[1], w = inputs.shape()[2];
         CascadingRandomisation forgetting(ready_.loaded.model, o_.seed);
-        while (forgetting.next())
-            for (std::size_t i = 0; i < opened.size(); i++) {
-                const Tensor& input = opened[i].photo.input;
-                const Index h = input.shape()[1], w = input.shape()[2];
-                Explaining explain(o_, ready_, fixed_request(results[i].targets.at(0)), 1);
-                const std::vector<Tensor> maps = raw_maps(explain(input)[0]);
-                for (std::size_t m = 0; m < maps.size(); m++) {
-                    const Tensor& trained = results[i].maps[m].raw;
-                    const double rank = rank_correlation(trained, maps[m]);
+        while (forgetting.next()) {
+            const std::vector<Explained> others = (*explain_)(inputs, {}, targets);
+            for (std::size_t i = 0; i < photos.size(); i++)
+                for (std::size_t m = 0; m < sums[i].size(); m++) {
+                    const Tensor &trained = results[i].maps[m].raw, &other = others[i].maps[m].raw;
+                    const double rank = rank_correlation(trained, other);
                     if (!std::isnan(rank)) sums[i][m].rank += rank, sums[i][m].ranks++;
-                    sums[i][m].ssim += structural_similarity(heat_of(trained, h, w), heat_of(maps[m], h, w)), sums[i][m].all++;
+                    sums[i][m].ssim += structural_similarity(heat_of(trained, h, w), heat_of(other, h, w)), sums[i][m].all++;
                 }
-            }
-        for (std::size_t i = 0; i < opened.size(); i++)
+        }
+        for (std::size_t i = 0; i < photos.size(); i++)
             for (const Sums& s : sums[i]) {
                 numbers[i].emplace_back();
                 if (rating_.wants("sanity-rank") && s.ranks > 0) numbers[i].back()["sanity-rank"] = s.rank / double(s.ranks);
@@ -395,7 +379,8 @@ private:
     Image picture_of(const std::string& name, std::size_t method) {
         const auto entry = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == name; });
         Request request = request_;
-        request.target = entry->target, request.methods = {request_.methods[method]};
+        request.methods = {request_.methods[method]};
+        if (o_.target == "label") request.target = entry->label->target();
         const Photo photo = load_photo((fs::path(o_.folder) / name).string(), ready_);
         Explaining explain(o_, ready_, request, 1);
         const Tensor raw = explain(photo.input)[0].maps.at(0).raw;
@@ -414,6 +399,7 @@ private:
     std::vector<Entry> entries_;
     RatingSettings rating_;
     Request request_;
+    std::optional<Explaining> explain_;
 };
 
 }  // namespace

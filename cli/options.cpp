@@ -3,6 +3,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 
 #include "cam/target.h"
 #include "cli/cli.h"
@@ -114,14 +115,17 @@ Explaining::Explaining(const Options& options, Ready& ready, Request request, In
     explainer_.emplace(*ready.backend, ready.loaded.model, request_, top);
 }
 
-std::vector<Explained> Explaining::operator()(const Tensor& images, const std::vector<Tensor>& photos) {
+std::vector<Explained> Explaining::operator()(const Tensor& images, const std::vector<Tensor>& photos,
+                                              const std::vector<std::string>& targets) {
+    explainer_->progress = progress;
     try {
-        return (*explainer_)(images, photos);
+        return (*explainer_)(images, photos, targets);
     } catch (const OutOfMemory& e) {
         fall_back(ready_, options_, e);
     }
     explainer_.emplace(*ready_.backend, ready_.loaded.model, request_, top_);
-    return (*explainer_)(images, photos);
+    explainer_->progress = progress;
+    return (*explainer_)(images, photos, targets);
 }
 
 Ready prepare(const Options& o) {
@@ -140,7 +144,16 @@ Ready prepare(const Options& o) {
     const auto asked = [](const std::string& option, const std::string& stored) {
         return option == "auto" || option.empty() ? stored : option;
     };
-    ready.preprocess = o.preprocess == "auto" ? preprocess_of(ready.loaded) : PreprocessChoice{preprocess_named(o.preprocess), "asked for"};
+    ready.preprocess = preprocess_of(ready.loaded);
+    if (o.preprocess != "auto") {
+        const Preprocess asked_for = preprocess_named(o.preprocess);
+        if (asked_for != ready.preprocess.mode)
+            std::fprintf(
+                stderr,
+                "limn: note: --preprocess %s was asked for; the model looks as if it wants %s (%s): wrong colours or scales spoil maps\n",
+                o.preprocess.c_str(), std::string(name_of(ready.preprocess.mode)).c_str(), ready.preprocess.reason.c_str());
+        ready.preprocess = {asked_for, "asked for"};
+    }
     const Resampling resampling = parse_resize(asked(o.resize, ready.loaded.resize.empty() ? "nearest" : ready.loaded.resize));
 
     LIMN_CHECK(model.inputs.size() == 1, "model '{}' has {} inputs; photos go to models with one: give arrays to `limn run`", model.name,
@@ -175,6 +188,28 @@ Photo load_photo(const std::string& path, const Ready& ready) {
     Image image = read_image(path);
     Tensor input = ready.input(image);
     return {path, std::move(image), std::move(input)};
+}
+
+std::vector<std::string> all_images(const std::vector<std::string>& given) {
+    std::vector<std::string> images;
+    for (const std::string& path : given) {
+        std::error_code ignored;
+        if (!std::filesystem::is_directory(path, ignored)) {
+            images.push_back(path);
+            continue;
+        }
+        const std::size_t before = images.size();
+        for (const auto& entry :
+             std::filesystem::recursive_directory_iterator(path, std::filesystem::directory_options::skip_permission_denied)) {
+            std::string extension = entry.path().extension().string();
+            std::ranges::transform(extension, extension.begin(), [](unsigned char c) { return char(std::tolower(c)); });
+            const bool picture = extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";
+            if (picture && entry.is_regular_file(ignored)) images.push_back(entry.path().string());
+        }
+        LIMN_CHECK(images.size() > before, "{}: is a directory without pictures (.jpg, .jpeg, .png, .bmp)", path);
+        std::sort(images.begin() + std::ptrdiff_t(before), images.end());
+    }
+    return images;
 }
 
 Tensor stack(const std::vector<Photo>& photos) {

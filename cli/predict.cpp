@@ -15,6 +15,7 @@ struct PredictOptions : Options {
 };
 
 void predict(const PredictOptions& o) {
+    const std::vector<std::string> images = all_images(o.images);
     Ready ready = prepare(o);
     print_notes(ready.loaded);
     using Json = nlohmann::ordered_json;
@@ -23,11 +24,11 @@ void predict(const PredictOptions& o) {
                   {"preprocess", name_of(ready.preprocess.mode)},
                   {"images", Json::array()}};
     const std::size_t batch = ready.input.height ? 8 : 1;
-    ProgressBar bar(o.images.size() > 8 ? o.images.size() : 0, "predicting", stderr);
+    ProgressBar bar(images.size() > 8 ? images.size() : 0, "predicting", stderr);
     Explaining explain(o, ready, {{}, {}, "auto", Score::logit, ready.loaded.labels}, o.top);  // scores only
-    for (std::size_t first = 0; first < o.images.size(); first += batch) {
+    for (std::size_t first = 0; first < images.size(); first += batch) {
         std::vector<Photo> photos;
-        for (std::size_t i = first; i < std::min(o.images.size(), first + batch); i++) photos.push_back(load_photo(o.images[i], ready));
+        for (std::size_t i = first; i < std::min(images.size(), first + batch); i++) photos.push_back(load_photo(images[i], ready));
         const std::vector<Explained> results = explain(stack(photos));
         for (std::size_t i = 0; i < photos.size(); i++) {
             Json scores = Json::array();
@@ -49,7 +50,7 @@ void predict(const PredictOptions& o) {
 void add_predict(CLI::App& app) {
     CLI::App* command = app.add_subcommand("predict", "What does the network see? The likeliest classes of each photo");
     auto o = std::make_shared<PredictOptions>();
-    command->add_option("images", o->images, "photos (JPEG, PNG, BMP)")->required();
+    command->add_option("images", o->images, "photos (JPEG, PNG, BMP), or folders of them")->required();
     add_image_options(*command, *o);
     command->add_option("--top", o->top, "how many classes")->capture_default_str();
     command->footer("Example:\n  limn predict cat.jpg --model vgg16 --top 3");

@@ -122,25 +122,36 @@ Model Model::with_input_size(Index height, Index width) const {
     return fixed;
 }
 
-Model Model::above(int first) const {
-    const std::vector<bool> needed = needed_by(nodes_, outputs);
+Model Model::above(int first, std::vector<int>* also_reads) const {
+    // What depends on `first`, and what that reads beside it.
+    std::vector<bool> needed = needed_by(nodes_, outputs), above(nodes_.size());
+    above[std::size_t(first)] = true;
     Model part;
     part.name = name;
     part.add_input(node(first).name, node(first).shape);
     std::vector<int> place(nodes_.size(), -1);
     place[std::size_t(first)] = 0;
+    for (std::size_t i = std::size_t(first) + 1; i < nodes_.size(); i++)
+        for (int in : nodes_[i].inputs) above[i] = above[i] || above[std::size_t(in)];
     for (std::size_t i = std::size_t(first) + 1; i < nodes_.size(); i++) {
-        if (!needed[i]) continue;
+        if (!needed[i] || !above[i]) continue;
         Node copy = nodes_[i];
         for (int& in : copy.inputs) {
-            LIMN_CHECK(place[std::size_t(in)] >= 0, "model '{}' cannot be cut at '{}': '{}' also reads '{}'", name, node(first).name,
-                       copy.name, node(in).name);
+            if (place[std::size_t(in)] < 0) {
+                LIMN_CHECK(also_reads, "model '{}' cannot be cut at '{}': '{}' also reads '{}'", name, node(first).name, copy.name,
+                           node(in).name);
+                also_reads->push_back(in);
+                place[std::size_t(in)] = part.add_input(node(in).name, node(in).shape);
+            }
             in = place[std::size_t(in)];
         }
         place[i] = int(part.nodes_.size());
         part.nodes_.push_back(std::move(copy));
     }
-    for (int i : outputs) part.outputs.push_back(place[std::size_t(i)]);
+    for (int i : outputs) {
+        LIMN_CHECK(place[std::size_t(i)] >= 0, "the output '{}' does not depend on layer '{}'", node(i).name, node(first).name);
+        part.outputs.push_back(place[std::size_t(i)]);
+    }
     return part;
 }
 

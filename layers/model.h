@@ -44,7 +44,9 @@ public:
     // The part that computes node `from` and what it needs; the part that starts where that one ends. Weights are shared.
     Model up_to(int node) const;
     Model with_input_size(Index height, Index width) const;  // where the input's size was open
-    Model above(int node) const;                             // an Error if anything above reads something else below
+    // Where the part above also reads other nodes below (a residual branch), these become further inputs, named in also_reads; without
+    // it they are an Error.
+    Model above(int node, std::vector<int>* also_reads = nullptr) const;
     // The last node below which training changes nothing and nothing is random, and that everything above reads alone:
     // its values can be computed once and kept. The input itself if there is none.
     int frozen_below() const;

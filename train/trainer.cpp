@@ -41,7 +41,7 @@ void append(Answers& all, Index first, const Head& head, const std::vector<Var>&
 }  // namespace
 
 Trainer::Trainer(const Backend& backend, Model& model, const Dataset& data, const TrainSettings& settings, const ModelNotes& notes, Run run)
-    : backend_(backend), model_(model), data_(data), settings_(settings), notes_(notes), run_(std::move(run)), head_(find_head(model)),
+    : backend_(backend), model_(model), data_(data), settings_(settings), notes_(notes), run_(std::move(run)), head_(find_classifier(model)),
       optimizer_(settings.optimizer) {
     // names of files and folders can be any bytes; logs, pages and checkpoints hold texts
     run_.name = valid_utf8(run_.name), run_.command = valid_utf8(run_.command);
@@ -64,7 +64,7 @@ Trainer::Trainer(const Backend& backend, Model& model, const Dataset& data, cons
     LIMN_CHECK(head_.kind != Head::Kind::linear || head_.classes > 1,
                "the network ends in one number without an activation: a sigmoid is needed to tell two classes apart");
     if (!settings_.teacher) return;
-    teacher_head_ = find_head(*settings_.teacher->model);
+    teacher_head_ = find_classifier(*settings_.teacher->model);
     LIMN_CHECK(teacher_head_.kind != Head::Kind::linear, "the teacher ends without a softmax or sigmoid: its answers are no probabilities");
     LIMN_CHECK(settings_.teacher->weight >= 0 && settings_.teacher->weight <= 1, "a teacher's share of {} makes no sense: 0 to 1",
                settings_.teacher->weight);
@@ -271,7 +271,7 @@ void Trainer::keep_features() {
     if (interrupted()) return;
     validation_features_ = features_of(data_.validation, settings_.validation_input, "features of the validation photos");
     upper_ = model_.above(cut);
-    upper_head_ = find_head(upper_);
+    upper_head_ = find_classifier(upper_);
 }
 
 void Trainer::run_epochs(const std::filesystem::path& checkpoint) {

@@ -1,7 +1,6 @@
 // The format is that of wandb_internal.proto in a LevelDB log; the numbers below are its fields.
 #include "train/wandb.h"
 
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <ctime>
@@ -11,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/digest.h"
 #include "engine/error.h"
 #include "engine/file.h"
 #include "train/crc32.h"
@@ -72,22 +72,12 @@ struct Item {
     }
 };
 
-std::string sha256(const std::vector<std::byte>& bytes) {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    LIMN_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr) == 1,
-               "SHA-256 is not available in this OpenSSL");
-    std::string text;
-    for (unsigned i = 0; i < size; i++) text += fmt::format("{:02x}", digest[i]);
-    return text;
-}
-
 // Writes the pictures; their names, relative to `folder`.
 std::vector<std::string> write_pictures(const fs::path& folder, const std::string& key, int step, const std::vector<Picture>& pictures) {
     std::vector<std::string> names;
     for (const Picture& picture : pictures) {
         const std::vector<std::byte> png = encode_png(picture.image);
-        names.push_back(fmt::format("media/images/{}_{}_{}.png", key, step, sha256(png).substr(0, 20)));
+        names.push_back(fmt::format("media/images/{}_{}_{}.png", key, step, digest_of("sha256", png).substr(0, 20)));
         make_folder((folder / names.back()).parent_path());
         write_file(folder / names.back(), png);
     }

@@ -1,7 +1,6 @@
 #include "weights/fetch.h"
 
 #include <curl/curl.h>
-#include <openssl/evp.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include <cstring>
 #include <memory>
 
+#include "engine/digest.h"
 #include "engine/error.h"
 #include "engine/file.h"
 
@@ -63,22 +63,7 @@ using File = std::unique_ptr<std::FILE, CloseFile>;
 
 }  // namespace
 
-std::string md5_of(const fs::path& path) {
-    const File file(std::fopen(path.c_str(), "rb"));
-    LIMN_CHECK(file, "{}: cannot be read: {}", path.string(), std::strerror(errno));
-    const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-    LIMN_CHECK(context && EVP_DigestInit_ex(context.get(), EVP_md5(), nullptr) == 1,
-               "MD5 is not available in this OpenSSL: the download cannot be verified");
-    std::vector<unsigned char> block(1 << 20);
-    while (const std::size_t n = std::fread(block.data(), 1, block.size(), file.get())) EVP_DigestUpdate(context.get(), block.data(), n);
-    LIMN_CHECK(!std::ferror(file.get()), "{}: cannot be read", path.string());
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    EVP_DigestFinal_ex(context.get(), digest, &size);
-    std::string text;
-    for (unsigned i = 0; i < size; i++) text += fmt::format("{:02x}", digest[i]);
-    return text;
-}
+std::string md5_of(const fs::path& path) { return digest_of_file("md5", path); }
 
 namespace {
 

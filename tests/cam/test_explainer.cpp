@@ -12,10 +12,17 @@ using namespace limn;
 
 namespace {
 
+// The methods that share one backward walk, and so can be recorded.
+std::vector<Method> of_one_walk() {
+    std::vector<Method> list;
+    std::ranges::copy_if(methods(), std::back_inserter(list), [](const Method& method) { return !method.study; });
+    return list;
+}
+
 struct Tiny : TinyModel {
     using TinyModel::TinyModel;
     Request request(const std::string& target = "auto", Score score = Score::logit) const {
-        return {{methods().begin(), methods().end()}, {loaded.model.find("conv")}, target, score, {}};
+        return {of_one_walk(), {loaded.model.find("conv")}, target, score, {}};
     }
 };
 

@@ -86,7 +86,7 @@ void compare(const ModelSource& source, const std::string& name, const Backend& 
         Tape plain(backend);
         const Tensor activation = model.forward(plain, images, {}, {&cam_head->layer, 1})[std::size_t(cam_head->layer)].value;
         const std::vector<std::vector<Target>> targets(std::size_t(images[0].shape()[0]), {{spec["index"].get<Index>(), 1, ""}});
-        check("CAM", cam(backend, *cam_head, activation, seed_of(targets, head.classes)), "/cam");
+        check("CAM", cam(backend, *cam_head, activation, seed_of(targets, {images[0].shape()[0], head.classes})), "/cam");
     }
 }
 

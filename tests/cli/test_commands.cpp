@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "engine/cuda/cuda.h"
+#include "engine/digest.h"
 #include "tests/cli/command.h"
 #include "tests/support.h"
 #include "tests/support_models.h"
@@ -68,7 +69,7 @@ TEST_CASE("explain writes picture, raw map, page and JSON, and the JSON on stdou
     const Json document = Json::parse(o.out);
     const Json& image = document["images"][0];
     CHECK(image["predictions"].size() == 3);
-    CHECK(image["maps"].size() == 12);  // six methods, two targets
+    CHECK(image["maps"].size() == 42);  // 21 methods, two targets
     for (const Json& map : image["maps"])
         for (const Json& file : map["files"]) CHECK(std::filesystem::exists(file.get<std::string>()));
     const std::string label = image["predictions"][0]["label"];
@@ -79,6 +80,107 @@ TEST_CASE("explain writes picture, raw map, page and JSON, and the JSON on stdou
     CHECK(picture.width == 30);
     CHECK(slurp(desk / "out" / "photo.html").find("data:image/png;base64,") != std::string::npos);
     CHECK(Json::parse(slurp(desk / "out" / "photo.json")) == image);
+}
+
+TEST_CASE("a folder stands for its pictures; each of them gets its own target from a file, and counts are checked") {
+    const Desk desk;
+    const std::filesystem::path folder = desk / "photos";
+    std::filesystem::create_directories(folder / "more");
+    write_png(folder / "b.png", gradient_image(20, 30));
+    write_png(folder / "a.PNG", gradient_image(9, 40));
+    write_png(folder / "more" / "c.png", gradient_image(30, 20));
+    write_text(folder / "notes.txt", "no picture");
+    write_text(desk / "targets.txt", "2\n0\n1 - 2\n");
+    const CommandResult o =
+        desk.explain(folder.string(), desk.model, {"--targets", (desk / "targets.txt").string(), "--json", "--save", "npy"});
+    CAPTURE(o.err);
+    REQUIRE(o.status == 0);
+    CHECK(o.err.find("3 photos in") != std::string::npos);
+    const Json images = Json::parse(o.out)["images"];
+    REQUIRE(images.size() == 3);
+    CHECK(images[0]["image"].get<std::string>().ends_with("a.PNG"));
+    CHECK(images[2]["image"].get<std::string>().ends_with("c.png"));
+    CHECK(images[0]["maps"][0]["target"]["index"] == 2);
+    CHECK(images[1]["maps"][0]["target"]["index"] == 0);
+    CHECK(images[2]["maps"][0]["target"]["terms"].size() == 2);
+
+    write_text(desk / "targets.txt", "2\n0\n");
+    check_refused("too few targets", desk.explain(folder.string(), desk.model, {"--targets", (desk / "targets.txt").string()}),
+                  "names 2 targets for 3 images");
+    write_text(desk / "targets.txt", "2\nauto\n1\n");
+    check_refused("a target by scores", desk.explain(folder.string(), desk.model, {"--targets", (desk / "targets.txt").string()}),
+                  "depends on the scores");
+}
+
+TEST_CASE("every kind of target has its place in the JSON and the file's name") {
+    const Desk desk;
+    for (const std::string target : {"0 - 1", "best:1-2", "output[1]", "2*0 + 1", "top:2"}) {
+        CAPTURE(target);
+        const CommandResult o = desk.explain(desk.photo, desk.model, {"--target", target, "--json", "--save", "npy"});
+        CAPTURE(o.err);
+        REQUIRE(o.status == 0);
+        const Json maps = Json::parse(o.out)["images"][0]["maps"];
+        CHECK(maps.size() == (target == "top:2" ? 2 : 1));
+        for (const Json& map : maps) CHECK(std::filesystem::exists(map["files"][0].get<std::string>()));
+    }
+    // the same photo is as similar as can be; its gradient is zero, and that is said
+    const CommandResult same = desk.explain(desk.photo, desk.model, {"--target", "like:" + desk.photo, "--json", "--save", "npy"});
+    REQUIRE(same.status == 0);
+    CHECK(Json::parse(same.out)["images"][0]["maps"][0]["target"]["label"] == "like photo");
+}
+
+TEST_CASE("views: signed, counterfactual, fused layers, boxes; the contact sheet holds all maps of a photo") {
+    const Desk desk;
+    const auto maps_of = [&](const std::vector<std::string>& more) {
+        std::vector<std::string> all{"--json", "--save", "png,npy,json"};
+        all.insert(all.end(), more.begin(), more.end());
+        const CommandResult o = desk.explain(desk.photo, desk.model, all);
+        CAPTURE(o.err);
+        REQUIRE(o.status == 0);
+        return Json::parse(o.out)["images"][0];
+    };
+    const Json heat = maps_of({"--target", "1"})["maps"][0];
+    CHECK(maps_of({"--target", "1", "--view", "signed"})["maps"][0]["sha256"] == heat["sha256"]);  // only the picture is another
+    CHECK(maps_of({"--target", "1", "--view", "signed"})["maps"][0]["conventions"]["colormap"] == "diverging");
+    CHECK(maps_of({"--target", "1", "--view", "signed", "--colormap", "jet"})["maps"][0]["conventions"]["colormap"] == "jet");
+    const Json against = maps_of({"--target", "1", "--view", "counterfactual"})["maps"][0];
+    CHECK(against["statistics"]["max"].get<double>() == -heat["statistics"]["min"].get<double>());
+    CHECK(against["target"]["label"] == "against 1");
+    const Json four = maps_of({"--method", "grad-cam,layercam", "--target", "top:2"});
+    CHECK(four["files"][0].get<std::string>().ends_with("photo.sheet.png"));
+    const Image sheet = read_image(four["files"][0].get<std::string>());
+    CHECK(sheet.width > 600);
+    CHECK(maps_of({"--layer", "conv,image", "--fuse", "max"})["maps"][0]["layer"] == "fused");
+    CHECK(maps_of({"--boxes", "all", "--threshold", "0.9"})["maps"][0]["boxes"].size() >= 1);
+}
+
+TEST_CASE("the manifest names everything a map depends on, with fingerprints; the same call gives the same") {
+    const Desk desk;
+    const auto manifest = [&](const std::vector<std::string>& more) {
+        std::vector<std::string> all{"--json", "--method", "rise", "--samples", "20"};
+        all.insert(all.end(), more.begin(), more.end());
+        return Json::parse(desk.explain(desk.photo, desk.model, all).out)["images"][0];
+    };
+    const Json once = manifest({}), again = manifest({}), other = manifest({"--seed", "2"});
+    CHECK(once["manifest"] == again["manifest"]);
+    CHECK(once["maps"][0]["sha256"] == again["maps"][0]["sha256"]);
+    CHECK(once["maps"][0]["sha256"] != other["maps"][0]["sha256"]);
+    CHECK(other["manifest"]["seed"] == 2);
+    CHECK(once["manifest"]["samples"] == 20);
+    CHECK(once["manifest"]["model"]["sha256"] == digest_of_file("sha256", desk.model));
+    for (const char* key : {"limn", "backend", "threads", "image", "input", "score", "picture"}) CHECK(once["manifest"].contains(key));
+}
+
+TEST_CASE("--verify prints the evidence beside each map") {
+    const Desk desk;
+    const CommandResult o = desk.explain(desk.photo, desk.model, {"--verify", "--method", "grad-cam,cam,saliency"});
+    CAPTURE(o.err);
+    CHECK(o.status == 0);
+    CHECK(o.out.find("PASS grad-cam at conv: gradient") != std::string::npos);
+    CHECK(o.out.find("PASS cam at conv: completeness") != std::string::npos);
+    CHECK(o.out.find("PASS saliency at image: gradient") != std::string::npos);
+    const Json json = Json::parse(slurp(desk / "out" / "photo.json"));
+    CHECK(json["maps"][0]["verification"].size() == 5);
 }
 
 TEST_CASE("without --model the bundled cat/dog model answers: the sample photo is a cat, and CAM and Grad-CAM are one map") {
@@ -180,7 +282,8 @@ TEST_CASE("photos that cannot be explained: exit 2 and one clear line") {
     };
 
     check_refused("missing", desk.explain((desk / "no.jpg").string(), desk.model), "cannot be opened");
-    check_refused("a directory", desk.explain(desk.path.string(), desk.model), "is a directory");
+    std::filesystem::create_directory(desk / "empty");
+    check_refused("a directory", desk.explain((desk / "empty").string(), desk.model), "is a directory without pictures");
     write_text(bad, "");
     refuse("zero bytes", "is empty");
     write_text(bad, "this is a letter, not a photo");
@@ -326,6 +429,17 @@ TEST_CASE("options that make no sense: exit 2 and one clear line") {
     refuse({"--style", "magic"}, "article and blend");
     refuse({"--colormap", "magic"}, "is not known");
     refuse({"--normalize", "magic"}, "is not known");
+    refuse({"--view", "magic"}, "heat, signed and counterfactual");
+    refuse({"--fuse", "magic"}, "mean and max");
+    refuse({"--boxes", "magic"}, "none, largest and all");
+    refuse({"--target", "0 - zebra"}, "target 'zebra' is no class");
+    refuse({"--target", "x*1"}, "before * should be a number");
+    refuse({"--target", "best:1-7"}, "should be within 0 to 2");
+    refuse({"--target", "output[1,2]"}, "one row of numbers");
+    refuse({"--target", "like:/no/such.jpg"}, "cannot be opened");
+    refuse({"--method", "cam", "--target", "like:" + desk.photo}, "CAM explains sums of scores");
+    refuse({"--targets", "/no/such"}, "cannot be opened");
+    refuse({"--samples", "0"}, "samples");
     refuse({"--threads", "-3"}, "threads cannot be used");
     refuse({"--threads", "many"}, "many");
     refuse({"--labels", "/no/such/file"}, "cannot be opened");

@@ -251,7 +251,7 @@ TEST_CASE("evaluate: one clear line for what cannot be done") {
     CHECK_FAILS(desk.evaluate({"--mask-value", "x"}), "--mask-value x: auto, or 0 to 255");
     CHECK_FAILS(desk.evaluate({"--layer", "nonsense"}), "nonsense");
     make_folder(desk / "empty");
-    CHECK_FAILS(limn_command({"evaluate", (desk / "empty").string(), "--model", desk.model}, desk), "holds no photos");
+    CHECK_FAILS(limn_command({"evaluate", (desk / "empty").string(), "--model", desk.model}, desk), "is a directory without pictures");
     CHECK_FAILS(limn_command({"evaluate", (desk / "nowhere").string(), "--model", desk.model}, desk), "is no folder of photos");
     write_file(desk / "file", std::string("x"));
     CHECK_FAILS(limn_command({"evaluate", desk.photos, "--model", desk.model, "--out", (desk / "file").string()}, desk), "file");

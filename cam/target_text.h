@@ -1,0 +1,17 @@
+// A target as text, understood for a head: see choose_targets in cam/target.h for what may be written.
+#pragma once
+
+#include "cam/target.h"
+
+namespace limn {
+
+struct TargetText {
+    bool best = false;  // the `count` best of the classes `among` (all if empty); else:
+    Index count = 1;
+    std::vector<Index> among = {};
+    Index side = -1;               // one class; of a single sigmoid 1 or 0
+    std::vector<Term> terms = {};  // or a sum
+};
+TargetText understand(const std::string& spec, const Head& head, const std::vector<std::string>& labels);
+
+}  // namespace limn

@@ -1,0 +1,107 @@
+// The evidence beside a map: sound maps pass every check, and each check fails when what it looks at is wrong.
+#include "autograd/ops.h"
+#include "cam/verify.h"
+#include "tests/support.h"
+#include "tests/support_models.h"
+
+using namespace limn;
+
+namespace {
+
+struct Case : TinyModel {
+    Tensor image = random_tensor({1, 16, 16, 3}, 3);
+    Request request{{}, {loaded.model.find("conv")}, "top:2", Score::logit, {}};
+    Explained result;
+
+    explicit Case(const std::vector<std::string>& names, std::optional<OwnScore> own = {}) {
+        for (const std::string& name : names) request.methods.push_back(method_named(name));
+        request.own = std::move(own);
+        request.samples = 30;
+        result = explain(cpu_backend(), loaded.model, image, request)[0];
+    }
+    std::vector<std::vector<Evidence>> evidence() const {
+        return verify(cpu_backend(), loaded.model, load_model({(folder / "tiny.h5").string(), "", ""}).model, image, request, result);
+    }
+};
+
+bool passed(const std::vector<Evidence>& of_map, const std::string& check) {
+    for (const Evidence& e : of_map)
+        if (e.check == check) return e.passed;
+    FAIL("there is no check '", check, "'");
+    return false;
+}
+
+}  // namespace
+
+TEST_CASE("every method's maps pass every check that applies to them") {
+    std::vector<std::string> all;
+    for (const Method& method : methods()) all.push_back(method.name);
+    const Case c(all);
+    const auto evidence = c.evidence();
+    REQUIRE(evidence.size() == 2 * methods().size());
+    for (std::size_t i = 0; i < evidence.size(); i++) {
+        CAPTURE(c.result.maps[i].method);
+        CHECK(evidence[i].size() >= 1);
+        for (const Evidence& e : evidence[i]) {
+            CAPTURE(e.check);
+            CAPTURE(e.found);
+            CHECK(e.passed);
+        }
+    }
+}
+
+TEST_CASE("a map that is not what the network gives is found out") {
+    Case c({"grad-cam", "hirescam", "cam", "ablation-cam"});
+    for (Map& map : c.result.maps) {
+        map.raw.data()[5] += 0.1f * std::max(std::abs(map.stats.max), std::abs(map.stats.min));
+        map.stats = statistics(map.raw);
+    }
+    const auto evidence = c.evidence();
+    for (std::size_t i = 0; i < evidence.size(); i++) {
+        CAPTURE(c.result.maps[i].method);
+        CHECK_FALSE(passed(evidence[i], "agreement"));
+        CHECK_FALSE(passed(evidence[i], "repeats"));
+        if (c.result.maps[i].method != "ablation-cam") CHECK_FALSE(passed(evidence[i], "completeness"));
+    }
+}
+
+TEST_CASE("a backward rule that is wrong is found out by finite differences") {
+    // the score's value is right, its gradient is 5 % too large
+    const auto wrong = [](Tape& tape, const Var& value) {
+        const Var right = index(tape, value, 1);
+        return tape.record("wrong", {right}, right.value, [](const Tensor& dy, Walk& walk) {
+            Tensor dx = dy.like();
+            walk.backend.binary(Binary::multiply, dy, Tensor::full({1}, 1.05, dy.dtype()), dx);
+            walk.give(0, dx);
+        });
+    };
+    const auto right = [](Tape& tape, const Var& value) { return index(tape, value, 1); };
+    const TinyModel tiny;
+    const int node = find_head(tiny.loaded.model).logits;
+    for (const bool is_wrong : {false, true}) {
+        const Case c({"grad-cam", "saliency"}, OwnScore{node, is_wrong ? ScoreFunction(wrong) : ScoreFunction(right), "own"});
+        for (const auto& of_map : c.evidence()) {
+            CHECK(passed(of_map, "gradient") == !is_wrong);
+            CHECK(passed(of_map, "repeats"));
+        }
+    }
+}
+
+TEST_CASE("flat areas of a photo, where every pool has several equal winners, are not taken for mistakes") {
+    TemporaryFolder folder;
+    const Json config = sequential_json(
+        {layer_json("InputLayer", "image", {{"batch_input_shape", {nullptr, 12, 12, 3}}}),
+         layer_json("Conv2D", "conv", {{"filters", 6}, {"kernel_size", {3, 3}}, {"padding", "same"}, {"activation", "relu"}}),
+         layer_json("MaxPooling2D", "pool", {{"pool_size", {2, 2}}}), layer_json("GlobalAveragePooling2D", "gap", Json::object()),
+         layer_json("Dense", "scores", {{"units", 3}, {"activation", "softmax"}})});
+    write_model(folder / "pool.h5", config.dump(), tiny_weights());
+    const auto load = [&] { return load_model({(folder / "pool.h5").string(), "", ""}).model; };
+    const Model model = load();
+    const Tensor flat = Tensor::full({1, 12, 12, 3}, 0.7);
+    const Request request{{method_named("saliency"), method_named("grad-cam")}, {model.find("conv")}, "0", Score::logit, {}};
+    const Explained result = explain(cpu_backend(), model, flat, request)[0];
+    for (const auto& of_map : verify(cpu_backend(), model, load(), flat, request, result)) {
+        CHECK(passed(of_map, "gradient"));
+        CHECK(passed(of_map, "rounding"));
+    }
+}

@@ -1,0 +1,19 @@
+// Many pictures of one photo on one, each with its label: what methods, layers and targets have in common and where they differ.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "view/image.h"
+
+namespace limn {
+
+struct Labelled {
+    std::string label;
+    Image picture;
+};
+
+// In reading order, `columns` in a row (0: as many as make it about as wide as a screen), each `width` pixels wide.
+Image contact_sheet(const std::vector<Labelled>& pictures, Index columns = 0, Index width = 240);
+
+}  // namespace limn
