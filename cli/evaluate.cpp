@@ -208,7 +208,6 @@ private:
         std::vector<PhotoRecord> records;
         std::vector<Opened> opened;
         std::vector<Photo> photos;
-        std::vector<std::string> targets;
         for (const Entry& entry : batch) {
             try {
                 LIMN_CHECK(entry.label || o_.target != "label", "nobody says what it shows");
@@ -218,11 +217,11 @@ private:
                 std::fprintf(stderr, "limn: note: left out: %s\n", e.what());
                 continue;
             }
-            if (o_.target == "label") targets.push_back(entry.label->target());
             opened.push_back({&entry, photos.back(), annotations_.of(entry.name, photos.back().image.height, photos.back().image.width)});
         }
         if (opened.empty()) return records;
-        const std::vector<Explained> results = (*explain_)(stack(photos), {}, targets);
+        const std::vector<Explained> results =
+            (*explain_)(stack(photos), {}, o_.target == "label" ? true_targets(opened) : std::vector<std::string>{});
         for (const Explained& result : results)
             LIMN_CHECK(result.targets.size() == 1, "--target {}: one class a photo is rated, not {}", o_.target, result.targets.size());
         const auto sanity = sanity_of(photos, results);
@@ -260,12 +259,29 @@ private:
         return record;
     }
 
-    Scorer scorer_of(const Target& target) {
+    // A node's values for these inputs, on the host: logits or outputs.
+    Tensor values_of(int node, const Tensor& inputs) const {
+        Tape tape(*ready_.backend);
+        const int keep[] = {node};
+        return ready_.loaded.model.forward(tape, {inputs.on(ready_.backend->device())}, {}, keep)[std::size_t(node)].value.host();
+    }
+
+    // The true class of each; of several the one with the highest score.
+    std::vector<std::string> true_targets(const std::vector<Opened>& opened) const {
+        std::vector<std::string> targets;
+        for (const Opened& o : opened) {
+            targets.push_back(o.entry->label->target());
+            if (!targets.back().starts_with("best:")) continue;
+            const Tensor logits = values_of(head_.logits, o.photo.input);
+            const auto chosen = choose_targets(targets.back(), head_, logits.values(), logits.values(), request_.labels);
+            targets.back() = fixed(chosen.at(0));
+        }
+        return targets;
+    }
+
+    Scorer scorer_of(const Target& target) const {
         return [this, target](const Tensor& inputs) {
-            Tape tape(*ready_.backend);
-            const int keep[] = {head_.output};
-            const Tensor outputs =
-                ready_.loaded.model.forward(tape, {inputs.on(ready_.backend->device())}, {}, keep)[std::size_t(head_.output)].value.host();
+            const Tensor outputs = values_of(head_.output, inputs);
             std::vector<double> scores;
             for (Index i = 0; i < inputs.shape()[0]; i++) {
                 const float* p = outputs.data() + i * head_.classes;

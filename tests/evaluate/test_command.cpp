@@ -191,6 +191,21 @@ TEST_CASE("evaluate: class folders are labels; a table says otherwise; the true 
     }
     CHECK(photos == Desk::count);
 
+    // any of two classes is right: the one with the higher score is explained
+    std::string table = "image,label\n";
+    for (int i = 0; i < Desk::count; i++) table += fmt::format("p{:02}.png,0-1\n", i);
+    write_file(desk / "labels.csv", table);
+    std::filesystem::remove_all(desk.out);
+    const CommandResult ranges = desk.evaluate({"--target", "label", "--truth", (desk / "labels.csv").string()});
+    CHECK_MESSAGE(ranges.status == 0, ranges.err);
+    std::istringstream again(desk.result("photos.jsonl"));
+    for (std::getline(again, line); std::getline(again, line);) {
+        const Json record = Json::parse(line);
+        CHECK(record["label"] == "0-1");
+        CHECK((record["target"] == "0" || record["target"] == "1"));
+        if (record["predicted"] != "2") CHECK(record["target"] == record["predicted"]);
+    }
+
     write_file(desk / "labels.csv", std::string("image,label\np00.png,elephant\n"));
     CHECK_FAILS(desk.evaluate({"--truth", (desk / "labels.csv").string()}), "'elephant' of photo 0/p00.png is no class of this model");
 }
