@@ -36,6 +36,7 @@ int run(const std::vector<std::string>& arguments) {
     add_init(app);
     add_fetch(app);
     add_train(app);
+    add_evaluate(app);
     add_bench(app);
     typed = "limn";
     for (const std::string& argument : arguments) typed += " " + argument;

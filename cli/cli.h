@@ -87,6 +87,7 @@ void add_run(CLI::App& app);
 void add_init(CLI::App& app);
 void add_fetch(CLI::App& app);
 void add_train(CLI::App& app);
+void add_evaluate(CLI::App& app);
 void add_bench(CLI::App& app);
 
 void print_plan(const Options& options, LoadedModel& loaded);                    // inspect --plan (plan.cpp)

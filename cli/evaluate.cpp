@@ -1,0 +1,468 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+
+#include "autograd/training.h"
+#include "cam/explain.h"
+#include "cli/cli.h"
+#include "engine/file.h"
+#include "engine/threads.h"
+#include "evaluate/baselines.h"
+#include "evaluate/page.h"
+#include "evaluate/randomisation.h"
+#include "evaluate/similarity.h"
+#include "view/overlay.h"
+#include "view/terminal.h"
+#include "weights/fetch.h"
+
+namespace limn::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+struct EvaluateOptions : Options {
+    std::string folder, boxes, masks, truth, layer = "auto", target = "auto", score = "logit", out = "limn-evaluate", mask_value = "auto";
+    std::vector<std::string> methods{"grad-cam"}, metrics{"auto"};
+    Index steps = 0, limit = 0, thresholds = 100, samples = 10, show = 4;
+    std::uint64_t seed = 1;
+};
+
+// A photo of the folder, and what is known before it is opened.
+struct Entry {
+    std::string name;  // its path below the folder
+    std::optional<Label> label;
+};
+
+bool lies_in(const fs::path& path, const fs::path& folder) {
+    if (folder.empty()) return false;
+    const fs::path relative = fs::weakly_canonical(path).lexically_relative(fs::weakly_canonical(folder));
+    return !relative.empty() && *relative.begin() != "..";
+}
+
+// At most `limit`, spread evenly over the list, so that every class is among them.
+std::vector<std::string> spread(const std::vector<std::string>& names, Index limit) {
+    const std::size_t count = std::size_t(limit);
+    if (limit == 0 || count >= names.size()) return names;
+    std::vector<std::string> chosen;
+    for (std::size_t i = 0; i < count; i++) chosen.push_back(names[i * names.size() / count]);
+    return chosen;
+}
+
+class EvaluateCommand {
+public:
+    explicit EvaluateCommand(const EvaluateOptions& o)
+        : o_(o), annotations_({o.boxes, o.masks, o.truth, mask_value(o.mask_value)}), ready_(prepare(o)),
+          head_(find_classifier(ready_.loaded.model)) {
+        print_notes(ready_.loaded);
+        LIMN_CHECK(o.score == "logit" || o.score == "output", "--score {}: logit and output are known", o.score);
+        list_photos();
+        const bool labels = std::any_of(entries_.begin(), entries_.end(), [](const Entry& e) { return e.label.has_value(); });
+        LIMN_CHECK(labels || o.target != "label", "--target label: nobody says what the photos show: --truth FILE.csv, or class folders");
+        rating_ = {chosen_metrics(o.metrics, {!o.masks.empty(), !o.boxes.empty(), labels, o.target == "label"}), o.steps, o.thresholds,
+                   o.seed};
+        request_.layers = {layer()}, request_.labels = ready_.loaded.labels;
+        request_.target = o.target == "label" ? "auto" : o.target;
+        request_.score = o.score == "output" ? Score::output : Score::logit;
+        request_.seed = o.seed;
+        choose_methods();
+        explain_.emplace(o, ready_, request_, 5);
+    }
+
+    void run() {
+        make_folder(o_.out);
+        const FolderLock lock(o_.out);
+        remove_temporary_files(o_.out);
+        const NamedTexts settings = settings_now();
+        PhotoRecords file(fs::path(o_.out) / "photos.jsonl", settings);
+        rate_all(file);
+        finish(file, settings);
+    }
+
+private:
+    static int mask_value(const std::string& text) {
+        if (text == "auto") return -1;
+        int value = -1;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        LIMN_CHECK(error == std::errc() && end == text.data() + text.size() && value >= 0 && value <= 255,
+                   "--mask-value {}: auto, or 0 to 255", text);
+        return value;
+    }
+
+    int layer() const {
+        const Model& model = ready_.loaded.model;
+        if (o_.layer != "auto") return model.find(o_.layer);
+        const int chosen = default_layer(model);
+        std::fprintf(stderr, "limn: looking at layer %s\n", model.node(chosen).name.c_str());
+        return chosen;
+    }
+
+    void list_photos() {
+        LIMN_CHECK(fs::is_directory(o_.folder), "{}: is no folder of photos", o_.folder);
+        std::vector<std::string> names;
+        for (const std::string& path :
+             all_images({o_.folder}))  // pictures in folders that hold something else, such as masks, are no photos
+            if (!lies_in(path, o_.masks) && !lies_in(path, o_.boxes) && !lies_in(path, o_.out))
+                names.push_back(fs::path(path).lexically_relative(o_.folder).generic_string());
+        LIMN_CHECK(!names.empty(), "{}: holds no photos", o_.folder);
+        std::size_t unknown = 0;
+        std::string example;
+        for (const std::string& name : spread(names, o_.limit)) {
+            Entry entry{name, {}};
+            const std::string text = annotations_.label_of(name);
+            if (!text.empty())
+                entry.label = label_named(text, ready_.loaded.labels, std::max<Index>(head_.classes, head_.binary() ? 2 : 0));
+            if (!text.empty() && !entry.label) {
+                LIMN_CHECK(o_.truth.empty(),
+                           "{}: '{}' of photo {} is no class of this model: give a class name, an index or a range such as 281-285",
+                           o_.truth, text, name);
+                if (unknown++ == 0) example = text;
+            }
+            entries_.push_back(std::move(entry));
+        }
+        if (unknown > 0)
+            std::fprintf(
+                stderr,
+                "limn: note: %zu photos are said to show what is no class of this model, such as '%s': they count as without a label\n",
+                unknown, example.c_str());
+    }
+
+    void choose_methods() {
+        for (const std::string& name : o_.methods) {
+            if (name != "all") {
+                add_method(method_named(name));
+                continue;
+            }
+            for (const Method& method : methods()) {
+                Request alone = request_;
+                alone.methods = {method};
+                try {
+                    Explainer(*ready_.backend, ready_.loaded.model, alone);
+                    add_method(method);
+                } catch (const Error& e) {
+                    std::fprintf(stderr, "limn: note: %s is left out: %s\n", method.name.c_str(), e.what());
+                }
+            }
+        }
+        LIMN_CHECK(!request_.methods.empty(), "no method applies to this model");
+    }
+
+    void add_method(const Method& method) {  // once
+        const auto same = [&](const Method& m) { return m.name == method.name; };
+        if (std::none_of(request_.methods.begin(), request_.methods.end(), same)) request_.methods.push_back(method);
+    }
+
+    NamedTexts settings_now() const {
+        std::vector<std::string> metric_ids, method_names;
+        for (const Metric& m : rating_.metrics) metric_ids.push_back(m.id);
+        for (const Method& m : request_.methods) method_names.push_back(m.name);
+        const std::string device(ready_.backend->name());
+        return {{"model", ready_.loaded.file.filename().string()},
+                {"model's MD5", md5_of(ready_.loaded.file)},
+                {"method", fmt::format("{}", fmt::join(method_names, ","))},
+                {"layer", ready_.loaded.model.node(request_.layers[0]).name},
+                {"target", o_.target},
+                {"score", o_.score},
+                {"metrics", fmt::format("{}", fmt::join(metric_ids, ","))},
+                {"boxes", o_.boxes},
+                {"masks", o_.masks},
+                {"mask-value", o_.mask_value},
+                {"truth", o_.truth},
+                {"steps", std::to_string(o_.steps)},
+                {"thresholds", std::to_string(o_.thresholds)},
+                {"samples", std::to_string(o_.samples)},
+                {"seed", std::to_string(o_.seed)},
+                {"preprocess", std::string(name_of(ready_.preprocess.mode))},
+                {"size", ready_.input.height ? fmt::format("{}x{}", ready_.input.height, ready_.input.width) : "native"},
+                {"resize", ready_.input.resampling == Resampling::nearest ? "nearest" : "bilinear"},
+                {"device", device.substr(0, device.find(' '))}};
+    }
+
+    // ---- rating
+
+    struct Opened {
+        const Entry* entry;
+        Photo photo;
+        Truth truth;
+    };
+
+    // Batches are the same whatever was done before, so that every number is, too.
+    void rate_all(PhotoRecords& file) {
+        const std::size_t most = ready_.input.height ? 8 : 1;  // photos of their own sizes cannot share a tensor
+        const std::size_t before = file.photos().size();
+        if (before > 0) std::fprintf(stderr, "limn: %zu photos are in %s/photos.jsonl already\n", before, o_.out.c_str());
+        ProgressBar bar(entries_.size(), "evaluating", stderr);
+        for (std::size_t first = 0; first < entries_.size(); first += most) {
+            const std::span<const Entry> batch(entries_.data() + first, std::min(most, entries_.size() - first));
+            if (std::all_of(batch.begin(), batch.end(), [&](const Entry& e) { return file.photos().contains(e.name); })) continue;
+            for (const PhotoRecord& record : rate(batch))
+                if (!file.photos().contains(record.photo)) file.append(record);
+            bar.update(first + batch.size());
+        }
+        bar.finish();
+    }
+
+    std::vector<PhotoRecord> rate(std::span<const Entry> batch) {
+        std::vector<PhotoRecord> records;
+        std::vector<Opened> opened;
+        std::vector<Photo> photos;
+        for (const Entry& entry : batch) {
+            try {
+                LIMN_CHECK(entry.label || o_.target != "label", "nobody says what it shows");
+                photos.push_back(load_photo((fs::path(o_.folder) / entry.name).string(), ready_));
+            } catch (const Error& e) {
+                records.push_back({entry.name, e.what(), {}, {}, {}, 0, {}});
+                std::fprintf(stderr, "limn: note: left out: %s\n", e.what());
+                continue;
+            }
+            opened.push_back({&entry, photos.back(), annotations_.of(entry.name, photos.back().image.height, photos.back().image.width)});
+        }
+        if (opened.empty()) return records;
+        const std::vector<Explained> results =
+            (*explain_)(stack(photos), {}, o_.target == "label" ? true_targets(opened) : std::vector<std::string>{});
+        for (const Explained& result : results)
+            LIMN_CHECK(result.targets.size() == 1, "--target {}: one class a photo is rated, not {}", o_.target, result.targets.size());
+        const auto sanity = sanity_of(photos, results);
+        for (std::size_t i = 0; i < opened.size(); i++) {
+            records.push_back(record_of(opened[i], results[i]));
+            for (std::size_t m = 0; m < sanity[i].size(); m++)
+                records.back().maps[m].second.numbers.insert(sanity[i][m].begin(), sanity[i][m].end());
+        }
+        return records;
+    }
+
+    PhotoRecord record_of(const Opened& o, const Explained& result) {
+        const Target& target = result.targets[0];
+        const Scorer scorer = scorer_of(target);
+        const Image& image = o.photo.image;
+        PhotoRecord record{o.entry->name, {}, o.truth.label, target.label, result.predictions[0].label, scorer(o.photo.input).at(0), {}};
+        std::optional<Answer> answer;
+        if (o.entry->label) {
+            const auto right = [&](const Prediction& p) { return o.entry->label->holds(p.index); };
+            answer = Answer{right(result.predictions[0]), std::any_of(result.predictions.begin(), result.predictions.end(), right)};
+        }
+        std::vector<Tensor> maps = raw_maps(result);
+        for (const Map& map : result.maps) record.maps.emplace_back(map.method, Rating());
+        for (const Baseline& b : baselines()) {
+            const Shape& input = o.photo.input.shape();
+            maps.push_back(b.map(image, input[1], input[2], Random(o_.seed, o.entry->name).bits()));
+            record.maps.emplace_back(b.name, Rating());
+        }
+        parallel_for(Index(maps.size()), [&](Index m) {
+            rate_place(rating_, maps[std::size_t(m)], o.truth, image.height, image.width, answer, record.maps[std::size_t(m)].second);
+        });
+        for (std::size_t m = 0; m < maps.size(); m++)
+            rate_faithfulness(rating_, maps[m], o.photo.input, scorer, record.score, record.maps[m].second);
+        if (rating_.wants("sensitivity")) add_sensitivity(o, target, record);
+        return record;
+    }
+
+    // A node's values for these inputs, on the host: logits or outputs.
+    Tensor values_of(int node, const Tensor& inputs) const {
+        Tape tape(*ready_.backend);
+        const int keep[] = {node};
+        return ready_.loaded.model.forward(tape, {inputs.on(ready_.backend->device())}, {}, keep)[std::size_t(node)].value.host();
+    }
+
+    // The true class of each; of several the one with the highest score.
+    std::vector<std::string> true_targets(const std::vector<Opened>& opened) const {
+        std::vector<std::string> targets;
+        for (const Opened& o : opened) {
+            targets.push_back(o.entry->label->target());
+            if (!targets.back().starts_with("best:")) continue;
+            const Tensor logits = values_of(head_.logits, o.photo.input);
+            const auto chosen = choose_targets(targets.back(), head_, logits.values(), logits.values(), request_.labels);
+            targets.back() = fixed(chosen.at(0));
+        }
+        return targets;
+    }
+
+    Scorer scorer_of(const Target& target) const {
+        return [this, target](const Tensor& inputs) {
+            const Tensor outputs = values_of(head_.output, inputs);
+            std::vector<double> scores;
+            for (Index i = 0; i < inputs.shape()[0]; i++) {
+                const float* p = outputs.data() + i * head_.classes;
+                double sum = 0;  // of the classes that are explained
+                for (const Term& term : target.terms) sum += term.weight * double(p[term.at.back()]);
+                if (target.terms.empty()) sum = head_.binary() && target.sign < 0 ? 1 - double(p[target.index]) : double(p[target.index]);
+                scores.push_back(sum);
+            }
+            return scores;
+        };
+    }
+
+    // The target as a text that depends on no scores, so that it stays when they change.
+    std::string fixed(const Target& target) const {
+        if (!target.terms.empty()) return o_.target;
+        return std::to_string(head_.binary() ? Index(target.sign > 0) : target.index);
+    }
+
+    static std::vector<Tensor> raw_maps(const Explained& result) {
+        std::vector<Tensor> maps;
+        for (const Map& map : result.maps) maps.push_back(map.raw);
+        return maps;
+    }
+
+    void add_sensitivity(const Opened& o, const Target& target, PhotoRecord& record) {
+        const double radius = 0.02 * deviation_of(o.photo.input);  // captum's radius, for inputs of deviation 1
+        const std::vector<double> found =
+            max_sensitivity([&](const Tensor& input) { return raw_maps((*explain_)(input, {}, {fixed(target)})[0]); }, o.photo.input,
+                            radius, o_.samples, o_.seed);
+        for (std::size_t m = 0; m < found.size(); m++) record.maps[m].second.numbers["sensitivity"] = found[m];
+    }
+
+    // By photo and method: how alike the maps still are, on average over the layers the network forgets one after another.
+    std::vector<std::vector<std::map<std::string, double>>> sanity_of(const std::vector<Photo>& photos,
+                                                                      const std::vector<Explained>& results) {
+        std::vector<std::vector<std::map<std::string, double>>> numbers(photos.size());
+        if (!rating_.wants("sanity-rank") && !rating_.wants("sanity-ssim")) return numbers;
+        struct Sums {
+            double rank = 0, ssim = 0;
+            Index ranks = 0, all = 0;
+        };
+        std::vector<std::vector<Sums>> sums;
+        std::vector<std::string> targets;
+        for (const Explained& result : results) sums.emplace_back(result.maps.size()), targets.push_back(fixed(result.targets[0]));
+        const Tensor inputs = stack(photos);
+        const Index h = inputs.shape()[1], w = inputs.shape()[2];
+        CascadingRandomisation forgetting(ready_.loaded.model, o_.seed);
+        while (forgetting.next()) {
+            const std::vector<Explained> others = (*explain_)(inputs, {}, targets);
+            for (std::size_t i = 0; i < photos.size(); i++)
+                for (std::size_t m = 0; m < sums[i].size(); m++) {
+                    const Tensor &trained = results[i].maps[m].raw, &other = others[i].maps[m].raw;
+                    const double rank = rank_correlation(trained, other);
+                    if (!std::isnan(rank)) sums[i][m].rank += rank, sums[i][m].ranks++;
+                    sums[i][m].ssim += structural_similarity(heat_of(trained, h, w), heat_of(other, h, w)), sums[i][m].all++;
+                }
+        }
+        for (std::size_t i = 0; i < photos.size(); i++)
+            for (const Sums& s : sums[i]) {
+                numbers[i].emplace_back();
+                if (rating_.wants("sanity-rank") && s.ranks > 0) numbers[i].back()["sanity-rank"] = s.rank / double(s.ranks);
+                if (rating_.wants("sanity-ssim") && s.all > 0) numbers[i].back()["sanity-ssim"] = s.ssim / double(s.all);
+            }
+        return numbers;
+    }
+
+    // ---- results
+
+    void finish(const PhotoRecords& file, const NamedTexts& settings) {
+        std::vector<PhotoRecord> records = file.read();
+        std::erase_if(records, [&](const PhotoRecord& r) {  // of photos that are not asked for
+            return std::none_of(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == r.photo; });
+        });
+        const Table table = table_of(records, rating_.metrics, {1000, 0.95, o_.seed});
+        LIMN_CHECK(table.photos > 0, "none of {} photos could be rated: {}", entries_.size(), table.left_out.at(0));
+        const fs::path out = o_.out;
+        write_file(out / "results.json", json_text(table, settings));
+        write_file(out / "results.csv", csv_text(table));
+        const Metric* ranked_by = ranking_metric(rating_.metrics);
+        write_file(out / "report.html", html_page(fmt::format("{} on {}", ready_.loaded.model.name, o_.folder), table, settings, ranked_by,
+                                                  ranked_by ? exhibitions(records, *ranked_by) : std::vector<Exhibition>{}));
+        if (o_.json) {
+            fmt::print("{}", json_text(table, settings));
+            return;
+        }
+        fmt::print("{} photos, model {}; 95 % intervals over photos; (+) higher is better, (-) lower; * the best method\n\n{}\n",
+                   table.photos, ready_.loaded.model.name, terminal_text(table, 120));
+        if (!table.left_out.empty()) fmt::print("photos left out: {} (results.json says why)\n", table.left_out.size());
+        if (table.without_place > 0 && (!o_.boxes.empty() || !o_.masks.empty()))
+            fmt::print("photos of which nobody says where the object is: {}\n", table.without_place);
+        fmt::print("wrote {}: report.html, results.json, results.csv, photos.jsonl\n", out.string());
+    }
+
+    std::vector<Exhibition> exhibitions(const std::vector<PhotoRecord>& records, const Metric& metric) {
+        std::vector<Exhibition> list;
+        for (std::size_t m = 0; m < request_.methods.size(); m++) {
+            const std::string& method = request_.methods[m].name;
+            const Extremes extremes = extremes_of(records, method, metric, std::size_t(o_.show));
+            const auto exhibits = [&](const auto& photos) {
+                std::vector<Exhibit> found;
+                for (const auto& [photo, value] : photos)
+                    found.push_back({fmt::format("{}: {}", photo, number_text(metric, value)), picture_of(photo, m)});
+                return found;
+            };
+            list.push_back({method, exhibits(extremes.best), exhibits(extremes.worst)});
+        }
+        return list;
+    }
+
+    // The map of one method over its photo, with the true boxes.
+    Image picture_of(const std::string& name, std::size_t method) {
+        const auto entry = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == name; });
+        Request request = request_;
+        request.methods = {request_.methods[method]};
+        if (o_.target == "label") request.target = entry->label->target();
+        const Photo photo = load_photo((fs::path(o_.folder) / name).string(), ready_);
+        Explaining explain(o_, ready_, request, 1);
+        const Tensor raw = explain(photo.input)[0].maps.at(0).raw;
+        Image picture = overlay(photo.image, heat_of(raw, photo.image.height, photo.image.width), {});
+        const Truth truth = annotations_.of(name, photo.image.height, photo.image.width);
+        for (const Rectangle& box : truth.boxes) draw_box(picture, box.top, box.left, box.bottom + 1, box.right + 1, {255, 255, 255});
+        const double shrink = std::min(1.0, 320.0 / double(std::max(picture.height, picture.width)));
+        const auto side = [&](Index v) { return std::max<Index>(2, Index(double(v) * shrink)); };
+        return resize(picture, side(picture.height), side(picture.width), Resampling::bilinear);
+    }
+
+    const EvaluateOptions& o_;
+    Annotations annotations_;
+    Ready ready_;
+    Head head_;
+    std::vector<Entry> entries_;
+    RatingSettings rating_;
+    Request request_;
+    std::optional<Explaining> explain_;
+};
+
+}  // namespace
+
+void add_evaluate(CLI::App& app) {
+    CLI::App* command = app.add_subcommand("evaluate", "How good are the maps? Localisation and faithfulness over a folder of photos");
+    auto o = std::make_shared<EvaluateOptions>();
+    command->add_option("folder", o->folder, "photos, in class folders or not")->required();
+    command->add_option("--method", o->methods, "methods of `limn explain`, or all")->delimiter(',')->capture_default_str();
+    command->add_option("--layer", o->layer, "auto (the last with a spatial map) or a name")->capture_default_str();
+    command->add_option("--target", o->target, "what is explained: auto (the winning class), label (the true one), or as in `limn explain`")
+        ->capture_default_str();
+    command->add_option("--score", o->score, "explain the logit or the output (after softmax or sigmoid)")->capture_default_str();
+    command->add_option("--boxes", o->boxes, "true boxes: a folder of Pascal VOC files, or a table image,label,xmin,ymin,xmax,ymax");
+    command->add_option("--masks", o->masks, "true masks: a folder of pictures");
+    command->add_option("--mask-value", o->mask_value, "what an object's pixels are there (auto: 1, or all but 0 where there is no 1)")
+        ->capture_default_str();
+    command->add_option("--truth", o->truth, "true classes: a table image,label; a label is a class name, an index or a range (281-285)");
+    command->add_option("--metrics", o->metrics, "auto (what the truth allows, without the slow ones), all, or names (see below)")
+        ->delimiter(',')
+        ->capture_default_str();
+    command->add_option("--steps", o->steps, "pixels a step of insertion and deletion (0: as many as the input is wide)")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber);
+    command->add_option("--thresholds", o->thresholds, "of the sweeps of maxboxacc and pxap")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 10000));
+    command->add_option("--samples", o->samples, "noises of sensitivity")->capture_default_str()->check(CLI::Range(1, 10000));
+    command->add_option("--limit", o->limit, "only so many photos, spread over the folder (0: all)")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber);
+    command->add_option("--seed", o->seed, "of noise, random maps and intervals")->capture_default_str();
+    command->add_option("--show", o->show, "best and worst photos of each method in the report")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 100));
+    command->add_option("--out", o->out, "folder for the results; a run that was stopped goes on there")->capture_default_str();
+    add_image_options(*command, *o);
+    std::string list = "Metrics:\n";
+    for (const Metric& m : metrics()) list += fmt::format("  {:<13} {}{}\n", m.id, m.what, m.expensive ? " [slow]" : "");
+    command->footer(list +
+                    "Examples:\n"
+                    "  limn evaluate photos                                           drop and increase: no truth is needed\n"
+                    "  limn evaluate photos --boxes annotations --method all          where the objects are: VOC files\n"
+                    "  limn evaluate photos --masks masks --metrics all --limit 50    the slow ones, too\n"
+                    "  limn evaluate val --truth labels.csv --target label --model vgg16 --boxes boxes.csv\n"
+                    "Maps that know nothing of the network (a box in the middle, noise, edges) are rated beside the methods.");
+    command->callback([o] { EvaluateCommand(*o).run(); });
+}
+
+}  // namespace limn::cli

@@ -1,0 +1,74 @@
+// What people say a photo shows and where: boxes, masks and labels beside a folder of photos, found by the photos' names.
+//
+//     boxes   a folder of Pascal VOC files, NAME.xml (several objects each), or one table: image,label,xmin,ymin,xmax,ymax
+//     masks   a folder of pictures, NAME.png (or .jpg, .bmp): 1 = object; without a 1, all that is not 0.
+//             Trimaps of the Oxford-IIIT Pet data set: 1 = animal, 2 = background, 3 = border (left out)
+//     labels  a table: image,label; else the object's name in the VOC file, else the photo's sub-folder
+//
+// Coordinates are taken as they stand: pixels from 0, both ends included, cut to the photo (VOC's count from 1: one pixel off, as in
+// wsolevaluation). Files that are damaged or contradict the photo are Errors; a photo without a file has no truth.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+
+#include "evaluate/localisation.h"
+
+namespace limn {
+
+// Right answers, as classes of a model: one, or several of which any will do (all dogs of ImageNet: 151-268).
+struct Label {
+    std::string text;
+    std::vector<std::pair<Index, Index>> classes;  // first and last
+    bool holds(Index index) const;
+    std::string target() const;  // as `limn explain --target` takes it
+};
+// A class name, an index, a range 281-285, or several with commas; none if the text is nothing of that.
+std::optional<Label> label_named(const std::string& text, const std::vector<std::string>& names, Index classes);
+
+struct Truth {
+    std::vector<Rectangle> boxes;  // as given; where no boxes are asked for, the one around the mask
+    Tensor mask;                   // (H,W) bytes (localisation.h), or empty; where no masks are asked for, the boxes filled
+    bool drawn = false;            // is the mask one that people drew, pixel by pixel?
+    std::string label;             // as it is written; empty if nobody says
+};
+
+class Annotations {
+public:
+    struct Sources {
+        std::filesystem::path boxes, masks, labels;  // empty: none
+        int mask_value = -1;                         // of the object's pixels; -1: as above
+    };
+    explicit Annotations(Sources sources);
+
+    // photo: its path below the folder of photos. An Error if what is there cannot be used.
+    Truth of(const std::filesystem::path& photo, Index height, Index width) const;
+    std::string label_of(const std::filesystem::path& photo) const;
+
+private:
+    struct Row {
+        std::string label;
+        std::vector<Rectangle> boxes;
+    };
+    void read_table(const std::filesystem::path& path, bool with_boxes);
+    const Row* row_of(const std::map<std::string, Row>& table, const std::filesystem::path& photo) const;
+
+    Sources sources_;
+    std::map<std::string, Row> boxes_, labels_;  // by the name in the table
+};
+
+// Objects of a Pascal VOC file, each with its name.
+struct NamedBox {
+    std::string name;
+    Rectangle box;
+};
+std::vector<NamedBox> read_voc(const std::filesystem::path& path);
+
+// (H,W) bytes from a picture whose pixels are numbers (or grey levels).
+Tensor read_mask(const std::filesystem::path& path, int object_value = -1);
+
+// Lines of a table; fields may stand in quotes, and hold commas, line ends and doubled quotes there. (RFC 4180)
+std::vector<std::vector<std::string>> read_csv(const std::filesystem::path& path);
+
+}  // namespace limn
