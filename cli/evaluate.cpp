@@ -26,7 +26,7 @@ namespace {
 struct EvaluateOptions : Options {
     std::string folder, boxes, masks, truth, layer = "auto", target = "auto", score = "logit", out = "limn-evaluate", mask_value = "auto";
     std::vector<std::string> methods{"grad-cam"}, metrics{"auto"};
-    Index steps = 0, limit = 0, thresholds = 100, samples = 10, show = 4;
+    Index steps = 0, limit = 0, thresholds = 100, noises = 10, samples = 0, show = 4;
     std::uint64_t seed = 1;
 };
 
@@ -66,7 +66,7 @@ public:
         request_.layers = {layer()}, request_.labels = ready_.loaded.labels;
         request_.target = o.target == "label" ? "auto" : o.target;
         request_.score = o.score == "output" ? Score::output : Score::logit;
-        request_.seed = o.seed;
+        request_.seed = o.seed, request_.samples = o.samples;
         choose_methods();
         explain_.emplace(o, ready_, request_, 5);
     }
@@ -172,6 +172,7 @@ private:
                 {"truth", o_.truth},
                 {"steps", std::to_string(o_.steps)},
                 {"thresholds", std::to_string(o_.thresholds)},
+                {"noises", std::to_string(o_.noises)},
                 {"samples", std::to_string(o_.samples)},
                 {"seed", std::to_string(o_.seed)},
                 {"preprocess", std::string(name_of(ready_.preprocess.mode))},
@@ -310,7 +311,7 @@ private:
         const double radius = 0.02 * deviation_of(o.photo.input);  // captum's radius, for inputs of deviation 1
         const std::vector<double> found =
             max_sensitivity([&](const Tensor& input) { return raw_maps((*explain_)(input, {}, {fixed(target)})[0]); }, o.photo.input,
-                            radius, o_.samples, o_.seed);
+                            radius, o_.noises, o_.seed);
         for (std::size_t m = 0; m < found.size(); m++) record.maps[m].second.numbers["sensitivity"] = found[m];
     }
 
@@ -443,7 +444,9 @@ void add_evaluate(CLI::App& app) {
     command->add_option("--thresholds", o->thresholds, "of the sweeps of maxboxacc and pxap")
         ->capture_default_str()
         ->check(CLI::Range(1, 10000));
-    command->add_option("--samples", o->samples, "noises of sensitivity")->capture_default_str()->check(CLI::Range(1, 10000));
+    command->add_option("--noises", o->noises, "of sensitivity")->capture_default_str()->check(CLI::Range(1, 10000));
+    command->add_option("--samples", o->samples, "trials of rise, smoothgrad and integrated-gradients (default: as `limn explain`)")
+        ->check(CLI::Range(1, 1000000));
     command->add_option("--limit", o->limit, "only so many photos, spread over the folder (0: all)")
         ->capture_default_str()
         ->check(CLI::NonNegativeNumber);

@@ -83,7 +83,7 @@ TEST_CASE("evaluate: without any truth, what the network itself says") {
 TEST_CASE("evaluate: boxes, masks and labels, all methods, all metrics") {
     const Desk desk;
     const CommandResult r = desk.evaluate({"--boxes", desk.boxes, "--masks", desk.masks, "--method", "all", "--metrics", "all", "--target",
-                                           "label", "--steps", "64", "--samples", "2", "--json"});
+                                           "label", "--steps", "64", "--noises", "2", "--json"});
     CHECK_MESSAGE(r.status == 0, r.err);
     CHECK(Json::parse(r.out) == desk.json());
     const Json results = desk.json();
@@ -250,7 +250,7 @@ TEST_CASE("evaluate: a single sigmoid has two sides") {
     write_file(desk / "labels.csv", table);
     const CommandResult r =
         desk.evaluate({"--labels", (desk / "names").string(), "--truth", (desk / "labels.csv").string(), "--target", "label", "--boxes",
-                       desk.boxes, "--metrics", "top1-error,top5-error,drop,sensitivity", "--samples", "1"});
+                       desk.boxes, "--metrics", "top1-error,top5-error,drop,sensitivity", "--noises", "1"});
     CHECK_MESSAGE(r.status == 0, r.err);
     CHECK(desk.numbers("grad-cam")["top5-error"]["value"] <= desk.numbers("grad-cam")["top1-error"]["value"]);
 }
