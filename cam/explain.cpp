@@ -94,7 +94,7 @@ static std::vector<Tensor> weights_of(const Model& model) {
 }
 
 Explainer::Explainer(const Backend& backend, const Model& model, Request request, Index top)
-    : backend_(backend), model_(model), request_(std::move(request)), top_(top), head_(find_head(model)),
+    : backend_(backend), model_(model), request_(std::move(request)), top_(std::max<Index>(top, 1)), head_(find_head(model)),
       explained_(request_.own                     ? request_.own->node
                  : request_.score == Score::logit ? head_.logits
                                                   : head_.output),

@@ -65,7 +65,7 @@ struct Explained {  // one image
 // comes back in one copy; from the second batch of the same sizes on it is a single recorded launch.
 class Explainer {
 public:
-    // top: how many predictions to report. Backend and model must outlive it; weights may be exchanged.
+    // top: how many predictions to report, at least one. Backend and model must outlive it; weights may be exchanged.
     Explainer(const Backend& backend, const Model& model, Request request, Index top = 5);
     ~Explainer();
 

@@ -43,17 +43,16 @@ Tensor integrated_gradients(const Question& q) {
     Tensor mean = image.zeros_like(image.shape().with(0, T));
     for (Index first = 0; first < count; first += q.batch) {
         const Index n = std::min(q.batch, count - first);
-        Tensor at({n, 1, 1, 1}), weights({1, n, 1}), on_the_way = image.like(image.shape().with(0, n));
+        Tensor at({n, 1, 1, 1}), weights({1, n, 1, 1}), on_the_way = image.like(image.shape().with(0, n));
         for (Index i = 0; i < n; i++) {
             at.data()[i] = float(points[std::size_t(first + i)].at);
             weights.data()[i] = float(points[std::size_t(first + i)].weight);
         }
         backend.binary(Binary::multiply, image, at, on_the_way);
-        const Tensor g = q.input_gradient(on_the_way).reshaped({T, n, image.size()});
-        Tensor weighted = g.like(), sum = g.like({T, 1, image.size()});
+        const Tensor g = q.input_gradient(on_the_way).reshaped({T, n, 1, image.size()});
+        Tensor weighted = g.like();
         backend.binary(Binary::multiply, g, weights, weighted);
-        backend.reduce(Reduction::sum, weighted, sum);
-        backend.binary(Binary::add, mean, sum.reshaped(mean.shape()), mean);
+        backend.binary(Binary::add, mean, over_pixels(backend, Reduction::sum, weighted).reshaped(mean.shape()), mean);
         q.tell(first + n, count);
     }
     return dot_with_image(backend, image, mean);

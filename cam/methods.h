@@ -70,8 +70,12 @@ Study full_grad;
 
 // ---- at the input, by covering it
 
-// Occlusion (Zeiler & Fergus 2014): how much the score drops where a window of 1/7 of the image's side is 0, averaged over the windows that
-// cover a pixel; they move by half a window.
+// Occlusion (Zeiler & Fergus 2014): how much the score drops where a window of the image is 0, averaged over the windows that cover a
+// pixel. Along each side windows of `size` pixels move by `step`; the last one may be cut off. Usually a seventh of the side, by half.
+struct Sliding {
+    Index size, step;
+};
+Tensor occlusion_under(const Question& question, Sliding rows, Sliding columns);
 Study occlusion;
 
 // RISE (Petsiuk et al. 2018): random masks of 7x7 cells, half of them open, enlarged and shifted; map = mean score of the masks that

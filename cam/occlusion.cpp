@@ -6,22 +6,27 @@ namespace limn {
 
 namespace {
 
-// First and last pixel (excluded) of each window along a side; the last one may be cut off.
-std::vector<std::pair<Index, Index>> windows(Index side) {
-    const Index window = std::max<Index>(1, (side + 3) / 7), step = std::max<Index>(1, window / 2);
+// First and last pixel (excluded) of each window along a side.
+std::vector<std::pair<Index, Index>> windows(Index side, Sliding by) {
+    LIMN_CHECK(by.step >= 1 && by.step <= by.size, "occlusion: a window of {} pixels that moves by {} leaves pixels out", by.size, by.step);
     std::vector<std::pair<Index, Index>> list;
-    for (Index first = 0;; first += step) {
-        list.emplace_back(first, std::min(side, first + window));
-        if (first + window >= side) return list;
+    for (Index first = 0;; first += by.step) {
+        list.emplace_back(first, std::min(side, first + by.size));
+        if (first + by.size >= side) return list;
     }
+}
+
+Sliding usual(Index side) {
+    const Index size = std::max<Index>(1, (side + 3) / 7);
+    return {size, std::max<Index>(1, size / 2)};
 }
 
 }  // namespace
 
-Tensor occlusion(const Question& q) {
+Tensor occlusion_under(const Question& q, Sliding by_rows, Sliding by_columns) {
     const Backend& backend = q.backend();
     const Shape& x = q.image().shape();
-    const auto rows = windows(x[1]), columns = windows(x[2]);
+    const auto rows = windows(x[1], by_rows), columns = windows(x[2], by_columns);
     const Index across = Index(columns.size()), count = Index(rows.size()) * across, T = q.targets();
     // calls f for each pixel of window i
     const auto each_pixel = [&](Index i, auto f) {
@@ -50,5 +55,7 @@ Tensor occlusion(const Question& q) {
     for (Index i = 0; i < maps.size(); i++) maps.data()[i] /= covers[std::size_t(i % (x[1] * x[2]))];
     return maps;
 }
+
+Tensor occlusion(const Question& q) { return occlusion_under(q, usual(q.image().shape()[1]), usual(q.image().shape()[2])); }
 
 }  // namespace limn

@@ -49,9 +49,9 @@ Tensor Question::numbers(const Tensor& value) const {
 }
 
 static Tensor repeated(const Backend& backend, const Tensor& one, Index times) {
-    Tensor many = one.like(one.shape().with(0, times));
-    backend.binary(Binary::add, one, Tensor::zeros({times, 1, 1, 1}, one.dtype()), many);
-    return many;
+    Tensor many = one.like({times, one.size()});
+    backend.binary(Binary::add, one.reshaped({1, one.size()}), Tensor::zeros({times, 1}, one.dtype()), many);
+    return many.reshaped(one.shape().with(0, times));
 }
 
 Tensor Question::trials(const Asked::Cut& cut, const std::vector<Tensor>& beside, Index count, const Make& make) const {

@@ -20,10 +20,8 @@ Tensor smooth_grad(const Question& q) {
         Tensor noisy(x.with(0, n));
         for (Index i = 0; i < noisy.size(); i++)
             noisy.data()[i] = values[std::size_t(i % image.size())] + float(deviation * random.normal());
-        const Tensor g = q.input_gradient(noisy.on(backend.device()));  // (T*n,H,W,c)
-        Tensor of_batch = g.like({T, 1, image.size()});
-        backend.reduce(Reduction::sum, g.reshaped({T, n, image.size()}), of_batch);
-        backend.binary(Binary::add, sum, of_batch.reshaped(sum.shape()), sum);
+        const Tensor g = q.input_gradient(noisy.on(backend.device())).reshaped({T, n, 1, image.size()});
+        backend.binary(Binary::add, sum, over_pixels(backend, Reduction::sum, g).reshaped(sum.shape()), sum);
         q.tell(first + n, count);
     }
     backend.binary(Binary::divide, sum, Tensor::full({1}, double(count)), sum);

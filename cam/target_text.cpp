@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 namespace limn {
 
@@ -74,7 +75,7 @@ Term term_of(std::string_view text, double sign, const std::string& spec, const 
     Term term{{}, sign};
     if (const std::size_t star = text.find('*'); star != text.npos) {
         const auto factor = number_in<double>(trimmed(text.substr(0, star)));
-        LIMN_CHECK(factor, "target '{}': what stands before * should be a number", spec);
+        LIMN_CHECK(factor && std::isfinite(*factor), "target '{}': what stands before * should be a number", spec);
         term.weight *= *factor;
         text = trimmed(text.substr(star + 1));
     }
