@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/cpu/broadcast.h"
 #include "engine/cpu/conv_plan.h"
 #include "engine/reference/pooling.h"
 #include "engine/threads.h"
@@ -130,6 +131,7 @@ void CpuBackend::unary_grad(const UnaryFn& f, ReluRule rule, const Tensor& x, co
 }
 
 void CpuBackend::binary(Binary op, const Tensor& a, const Tensor& b, Tensor& y) const {
+    if (y.dtype() != DType::f32) return ReferenceBackend::binary(op, a, b, y);
     const auto kernel = op == Binary::add        ? kernels_.add
                         : op == Binary::subtract ? kernels_.subtract
                         : op == Binary::multiply ? kernels_.multiply
@@ -140,7 +142,19 @@ void CpuBackend::binary(Binary op, const Tensor& a, const Tensor& b, Tensor& y) 
     if (op == Binary::multiply && a.shape() == y.shape() && b.size() == 1)
         return parallel_ranges(
             y.size(), grain, [&](Index begin, Index end) { kernels_.scale(a.data() + begin, b.data()[0], end - begin, y.data() + begin); });
-    ReferenceBackend::binary(op, a, b, y);
+    const auto with = [&](auto constant) {
+        cpu::broadcast(a, b, y, [](float u, float v) { return reference::apply<float>(decltype(constant)::value, u, v); });
+    };
+    switch (op) {
+        case Binary::add: return with(std::integral_constant<Binary, Binary::add>());
+        case Binary::subtract: return with(std::integral_constant<Binary, Binary::subtract>());
+        case Binary::multiply: return with(std::integral_constant<Binary, Binary::multiply>());
+        case Binary::divide: return with(std::integral_constant<Binary, Binary::divide>());
+        case Binary::maximum: return with(std::integral_constant<Binary, Binary::maximum>());
+        case Binary::minimum: return with(std::integral_constant<Binary, Binary::minimum>());
+        case Binary::equal: return with(std::integral_constant<Binary, Binary::equal>());
+        case Binary::greater_equal: return with(std::integral_constant<Binary, Binary::greater_equal>());
+    }
 }
 
 void CpuBackend::affine(const Tensor& x, const Tensor& mean, const Tensor& scale, const Tensor& shift, Tensor& y) const {
@@ -160,23 +174,41 @@ void CpuBackend::softmax(const Tensor& x, Tensor& y) const {
 
 void CpuBackend::resize(Interpolation mode, const Tensor& x, Tensor& y) const {
     const Index h = x.shape()[1], w = x.shape()[2], C = x.shape()[3], p = y.shape()[1], q = y.shape()[2];
+    std::vector<reference::Blend> columns;
+    for (Index column = 0; column < q; column++) columns.push_back(reference::blend(mode, column, w, q));
     parallel_for(x.shape()[0] * p, [&](Index block) {
         const reference::Blend v = reference::blend(mode, block % p, h, p);
         const float* image = x.data() + block / p * h * w * C;
         for (Index column = 0; column < q; column++) {
-            const reference::Blend u = reference::blend(mode, column, w, q);
+            const reference::Blend& u = columns[std::size_t(column)];
             const float* const corners[] = {image + (v.low * w + u.low) * C, image + (v.low * w + u.high) * C,
                                             image + (v.high * w + u.low) * C, image + (v.high * w + u.high) * C};
             const float weights[] = {float(v.a * u.a), float(v.a * u.b), float(v.b * u.a), float(v.b * u.b)};
-            kernels_.weighted_sum(corners, weights, mode == Interpolation::nearest ? 1 : 4, C, y.data() + (block * q + column) * C);
+            float* out = y.data() + (block * q + column) * C;
+            if (C < 8)  // a map: less than the kernel's call would cost
+                for (Index c = 0; c < C; c++)
+                    out[c] = mode == Interpolation::nearest ? corners[0][c]
+                                                            : corners[0][c] * weights[0] + corners[1][c] * weights[1] +
+                                                                  corners[2][c] * weights[2] + corners[3][c] * weights[3];
+            else
+                kernels_.weighted_sum(corners, weights, mode == Interpolation::nearest ? 1 : 4, C, out);
         }
     });
 }
 
 void CpuBackend::copy_box(const Tensor& x, const Shape& from, const Shape& box, Tensor& y, const Shape& to) const {
-    // Whole runs of the last axis at a time.
+    // Whole runs of the last axis at a time; an axis that is taken whole joins the one before it.
     const int rank = box.rank();
     if (rank < 2 || x.dtype() != DType::f32) return ReferenceBackend::copy_box(x, from, box, y, to);
+    if (rank > 2 && box[-1] == x.shape()[-1] && box[-1] == y.shape()[-1]) {
+        const auto joined = [&](const Shape& s, bool place) {
+            Shape shorter = s.without(rank - 1);
+            shorter[-1] = place ? s[-2] * box[-1] : s[-2] * s[-1];
+            return shorter;
+        };
+        Tensor target = y.reshaped(joined(y.shape(), false));
+        return copy_box(x.reshaped(joined(x.shape(), false)), joined(from, true), joined(box, true), target, joined(to, true));
+    }
     const Index run = box[-1], runs = run ? box.size() / run : 0;
     parallel_ranges(runs, std::max<Index>(1, grain / std::max<Index>(1, run)), [&](Index begin, Index end) {
         for (Index i = begin; i < end; i++) {
