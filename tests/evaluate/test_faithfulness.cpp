@@ -268,3 +268,29 @@ TEST_CASE("structural similarity (scikit-image's number) and its ends") {
     CHECK(structural_similarity(a, a) == doctest::Approx(1));
     CHECK(structural_similarity(Tensor::zeros({1, 1}), Tensor::zeros({1, 1})) == doctest::Approx(1));
 }
+
+TEST_CASE("torch-cam 0.5.0's metrics, on a network that sums up weighted pixels: its numbers for ten pixels in 5, 4, 3 and 10 steps") {
+    // DeletionInsertionMetric(steps) and ClassificationMetric, run on these arrays: ceil(10 / steps) pixels at a time, zeros on both ways,
+    // trapezoids over the real shares, so that 4 and 3 steps, which do not divide 10, count for what they are
+    const float weights[] = {.1f, .05f, .02f, .01f, .02f, .005f, .01f, .02f, .005f, .01f};
+    const Scorer weighted = each([&](const Tensor& x) {
+        double total = 0;
+        for (Index i = 0; i < 10; i++) total += double(weights[i]) * double(x.data()[i]);
+        return total;
+    });
+    const Tensor input = line({1, 2, 3, 4, 5, 6, 7, 8, 9, 10}), nothing = Tensor::zeros(input.shape());
+    const Tensor heat = heat_of_line({.9f, .1f, .5f, .3f, .8f, .2f, .7f, .4f, .6f, 1});
+    struct {
+        Index steps;
+        double deletion, insertion;
+    } const expected[] = {{5, 0.3805, 0.4245}, {4, 0.39125, 0.41375}, {3, 0.374, 0.431}, {10, 0.37725, 0.42775}};
+    for (const auto& e : expected) {
+        CAPTURE(e.steps);
+        const auto steps = steps_of_pixels(10, (10 + e.steps - 1) / e.steps);
+        CHECK(area_by_shares(exchange_curve(weighted, input, nothing, heat, steps)) == doctest::Approx(e.deletion).epsilon(1e-6));
+        CHECK(area_by_shares(exchange_curve(weighted, nothing, input, heat, steps)) == doctest::Approx(e.insertion).epsilon(1e-6));
+    }
+    const double before = weighted(input)[0], after = weighted(masked(input, heat))[0];
+    CHECK(drop(before, after) == doctest::Approx(41.863351).epsilon(1e-6));  // theirs: .41863346, with 1e-7 added to the score
+    CHECK(increase(before, after) == 0);
+}
