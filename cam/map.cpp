@@ -84,7 +84,7 @@ Drawn draw(const Backend& backend, const Drawing& drawing, const Tensor& raw, co
 std::vector<Box> bounding_boxes(const Tensor& heat, float threshold, bool all) {
     const Index H = heat.shape()[0], W = heat.shape()[1];
     const float* v = heat.data();
-    std::vector<bool> seen(std::size_t(H * W));
+    std::vector<std::uint8_t> seen(std::size_t(H * W));
     std::vector<std::pair<Index, Box>> parts;  // with their sizes
     std::vector<Index> open;
     for (Index start = 0; start < H * W; start++) {

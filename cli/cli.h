@@ -71,6 +71,8 @@ struct Photo {
 };
 std::vector<std::string> all_images(const std::vector<std::string>& given);  // folders stand for the pictures in them, by name
 Photo load_photo(const std::string& path, const Ready& ready);
+// To stderr, for more than one photo: how many a second, from the first one's reading, and of the computing alone.
+void print_throughput(std::size_t photos, std::int64_t begin_ns, double computing_ms);
 Tensor stack(const std::vector<Photo>& photos);  // (N,h,w,c)
 
 std::pair<Index, Index> parse_size(const std::string& text);  // "128x96"

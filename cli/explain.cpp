@@ -133,11 +133,7 @@ public:
         }
         bar.finish();
         if (o_.json) fmt::print("\n]}}\n");
-        if (images_.size() > 1) {
-            const double seconds = milliseconds_since(begin) / 1e3, count = double(images_.size());
-            std::fprintf(stderr, "limn: %zu photos in %.2f s: %.1f photos/s; network and maps alone %.1f photos/s\n", images_.size(),
-                         seconds, count / seconds, count / explaining_ms * 1e3);
-        }
+        print_throughput(images_.size(), begin, explaining_ms);
         LIMN_CHECK(failed_.empty(), "verification failed: {}", failed_);
     }
 

@@ -212,6 +212,13 @@ std::vector<std::string> all_images(const std::vector<std::string>& given) {
     return images;
 }
 
+void print_throughput(std::size_t photos, std::int64_t begin_ns, double computing_ms) {
+    if (photos < 2) return;
+    const double seconds = milliseconds_since(begin_ns) / 1e3, count = double(photos);
+    std::fprintf(stderr, "limn: %zu photos in %.2f s: %.1f photos/s; computing alone %.1f photos/s\n", photos, seconds, count / seconds,
+                 count / computing_ms * 1e3);
+}
+
 Tensor stack(const std::vector<Photo>& photos) {
     const Shape shape = photos.at(0).input.shape();
     Tensor batch(shape.with(0, Index(photos.size())));

@@ -26,10 +26,14 @@ void predict(const PredictOptions& o) {
     const std::size_t batch = ready.input.height ? 8 : 1;
     ProgressBar bar(images.size() > 8 ? images.size() : 0, "predicting", stderr);
     Explaining explain(o, ready, {{}, {}, "auto", Score::logit, ready.loaded.labels}, o.top);  // scores only
+    const std::int64_t begin = now_ns();
+    double predicting_ms = 0;
     for (std::size_t first = 0; first < images.size(); first += batch) {
         std::vector<Photo> photos;
         for (std::size_t i = first; i < std::min(images.size(), first + batch); i++) photos.push_back(load_photo(images[i], ready));
+        const std::int64_t start = now_ns();
         const std::vector<Explained> results = explain(stack(photos));
+        predicting_ms += milliseconds_since(start);
         for (std::size_t i = 0; i < photos.size(); i++) {
             Json scores = Json::array();
             if (!o.json) fmt::print("{}\n", photos[i].path);
@@ -42,6 +46,7 @@ void predict(const PredictOptions& o) {
         bar.update(first + photos.size());
     }
     bar.finish();
+    print_throughput(images.size(), begin, predicting_ms);
     if (o.json) fmt::print("{}\n", document.dump(2));
 }
 

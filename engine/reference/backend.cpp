@@ -179,9 +179,12 @@ void ReferenceBackend::one_hot_largest(const Tensor& x, Tensor& y) const {
 }
 
 void ReferenceBackend::paint(const Paint& paint, const Tensor& values, const Tensor& table, const Tensor& photo, Tensor& picture) const {
-    using Byte = std::uint8_t;
-    for (Index i = 0; i < values.size(); i++)
-        paint_pixel(paint, values.data()[i], table.data<Byte>(), photo.data<Byte>() + 3 * i, picture.data<Byte>() + 3 * i);
+    const float* value = values.data();
+    const std::uint8_t *colours = table.data<std::uint8_t>(), *from = photo.data<std::uint8_t>();
+    std::uint8_t* to = picture.data<std::uint8_t>();
+    parallel_ranges(values.size(), 1 << 13, [&](Index first, Index last) {
+        for (Index i = first; i < last; i++) paint_pixel(paint, value[i], colours, from + 3 * i, to + 3 * i);
+    });
 }
 
 void ReferenceBackend::update(const Update& rule, const Tensor& gradient, const Tensor& weights, Tensor& m, Tensor& v,
