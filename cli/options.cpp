@@ -45,7 +45,7 @@ void add_device_options(CLI::App& command, DeviceOptions& o) {
                     "on a GPU: f32; tf32 (10 bits of mantissa in products, much faster); bf16 or fp16 (convolutions of 16-bit numbers)")
         ->capture_default_str();
     command.add_flag("--autotune", o.autotune, "on a GPU: time cuDNN's candidates for each convolution and keep the fastest");
-    command.add_flag("--exact", o.exact, "on the cpu: only the definition's sums, no Winograd (slower, some digits more)");
+    command.add_flag("--exact", o.exact, "on the cpu: only the definition's sums, no Winograd (slower)");
     command.add_option("--threads", o.threads, "default: the cores this process may use");
 }
 
