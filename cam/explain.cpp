@@ -123,22 +123,24 @@ Explainer::Explainer(const Backend& backend, const Model& model, Request request
 
 Explainer::~Explainer() = default;
 
+// The seed of targets that do not depend on the scores; those that do get theirs after the forward pass.
+void Explainer::set_targets(Work& work, const std::vector<std::string>& targets) const {
+    work.specs = targets;
+    const bool fixed = !targets.empty() || !depends_on_scores(request_.target, head_);
+    if (request_.methods.empty() || request_.own || !fixed) return;
+    if (!work.seed.empty() && targets.empty()) return;  // it holds the request's already
+    const Index N = work.images.shape()[0];
+    std::vector<std::vector<Target>> chosen;
+    for (Index n = 0; n < N; n++) chosen.push_back(targets_for(targets.empty() ? request_.target : targets[std::size_t(n)], {}, {}));
+    const Shape& known = model_.node(explained_).shape;
+    const bool open = std::any_of(known.begin() + 1, known.end(), [](Index side) { return side < 0; });
+    const Shape shape = open ? model_.with_input_size(work.images.shape()[1], work.images.shape()[2]).node(explained_).shape : known;
+    const Tensor seed = seed_of(chosen, shape.with(0, N));
+    work.seed.empty() ? void(work.seed = seed.on(backend_.device())) : work.seed.assign(seed);
+}
+
 // The numbers of a batch lie on the device at the same places as those of an earlier one of the same sizes.
 Explainer::Work& Explainer::work_for(const Tensor& images, const std::vector<Tensor>& photos, const std::vector<std::string>& targets) {
-    const auto set_targets = [&](Work& work) {
-        work.specs = targets;
-        const bool fixed = !targets.empty() || !depends_on_scores(request_.target, head_);
-        if (request_.methods.empty() || request_.own || !fixed) return;
-        if (!work.seed.empty() && targets.empty()) return;
-        std::vector<std::vector<Target>> chosen;
-        for (Index n = 0; n < images.shape()[0]; n++)
-            chosen.push_back(targets_for(work.specs.empty() ? request_.target : work.specs[std::size_t(n)], {}, {}));
-        const Shape& known = model_.node(explained_).shape;
-        const bool open = std::any_of(known.begin() + 1, known.end(), [](Index side) { return side < 0; });
-        const Shape shape = open ? model_.with_input_size(images.shape()[1], images.shape()[2]).node(explained_).shape : known;
-        const Tensor seed = seed_of(chosen, shape.with(0, images.shape()[0]));
-        work.seed.empty() ? void(work.seed = seed.on(backend_.device())) : work.seed.assign(seed);
-    };
     const std::vector<Tensor> weights = weights_of(model_);
     std::erase_if(works_, [&](const auto& work) {
         return !std::ranges::equal(work->weights, weights, [](const Tensor& a, const Tensor& b) { return a.id() == b.id(); });
@@ -150,7 +152,7 @@ Explainer::Work& Explainer::work_for(const Tensor& images, const std::vector<Ten
             work.images.device() ? work.images.assign(images) : void(work.images = images);
             for (std::size_t i = 0; i < photos.size(); i++)
                 work.photos[i].device() ? work.photos[i].assign(photos[i]) : void(work.photos[i] = photos[i]);
-            set_targets(work);
+            set_targets(work, targets);
             return work;
         }
     auto work = std::make_unique<Work>();
@@ -158,7 +160,7 @@ Explainer::Work& Explainer::work_for(const Tensor& images, const std::vector<Ten
     work->images = images.device() ? images.clone() : images.on(backend_.device());  // its own: later ones go there
     for (const Tensor& photo : photos) work->photos.push_back(photo.on(backend_.device()));
     work->own_targets = !targets.empty();
-    set_targets(*work);
+    set_targets(*work, targets);
     work->run.emplace(backend_, [this, at = work.get()] { compute(*at); });
     if (works_.size() >= 4) works_.erase(works_.begin());
     works_.push_back(std::move(work));

@@ -81,6 +81,7 @@ public:
 private:
     struct Work;
     Work& work_for(const Tensor& images, const std::vector<Tensor>& photos, const std::vector<std::string>& targets);
+    void set_targets(Work& work, const std::vector<std::string>& targets) const;
     void compute(Work& work) const;
     void study(const Work& work, std::vector<Explained>& results);
     void fuse(const Work& work, std::vector<Explained>& results) const;
