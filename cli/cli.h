@@ -47,6 +47,9 @@ struct Ready {
 };
 Ready prepare(const Options& options);
 
+// The methods of these names, each once; all: those that apply to the model and to the rest of the request, with a note about the others.
+void choose_methods(Request& request, const std::vector<std::string>& names, const Ready& ready);
+
 // An Explainer of batches. With --device auto, a GPU with too little memory is given up for the cpu, with a note.
 class Explaining {
 public:

@@ -67,7 +67,7 @@ public:
         request_.target = o.target == "label" ? "auto" : o.target;
         request_.score = o.score == "output" ? Score::output : Score::logit;
         request_.seed = o.seed, request_.samples = o.samples;
-        choose_methods();
+        choose_methods(request_, o.methods, ready_);
         explain_.emplace(o, ready_, request_, 5);
     }
 
@@ -127,31 +127,6 @@ private:
                 stderr,
                 "limn: note: %zu photos are said to show what is no class of this model, such as '%s': they count as without a label\n",
                 unknown, example.c_str());
-    }
-
-    void choose_methods() {
-        for (const std::string& name : o_.methods) {
-            if (name != "all") {
-                add_method(method_named(name));
-                continue;
-            }
-            for (const Method& method : methods()) {
-                Request alone = request_;
-                alone.methods = {method};
-                try {
-                    Explainer(*ready_.backend, ready_.loaded.model, alone);
-                    add_method(method);
-                } catch (const Error& e) {
-                    std::fprintf(stderr, "limn: note: %s is left out: %s\n", method.name.c_str(), e.what());
-                }
-            }
-        }
-        LIMN_CHECK(!request_.methods.empty(), "no method applies to this model");
-    }
-
-    void add_method(const Method& method) {  // once
-        const auto same = [&](const Method& m) { return m.name == method.name; };
-        if (std::none_of(request_.methods.begin(), request_.methods.end(), same)) request_.methods.push_back(method);
     }
 
     NamedTexts settings_now() const {

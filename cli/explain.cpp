@@ -30,22 +30,6 @@ std::vector<int> chosen_layers(const Model& model, const std::vector<std::string
     return layers;
 }
 
-std::vector<Method> chosen_methods(const Model& model, const std::vector<std::string>& names, bool linear_target) {
-    std::vector<Method> chosen;
-    for (const std::string& name : names) {
-        if (name != "all") {
-            chosen.push_back(method_named(name));
-            continue;
-        }
-        std::string reason = "the target is no sum of scores";
-        const bool cam_applies = linear_target && find_cam_head(model, find_head(model), reason).has_value();
-        for (const Method& method : methods())
-            if (method.name != "cam" || cam_applies) chosen.push_back(method);
-        if (!cam_applies) std::fprintf(stderr, "limn: note: CAM is left out: %s\n", reason.c_str());
-    }
-    return chosen;
-}
-
 std::vector<std::string> read_targets(const std::string& path, std::size_t images) {
     if (path.empty()) return {};
     std::ifstream file(path);
@@ -66,8 +50,7 @@ public:
           model_(ready_.loaded.model) {
         print_notes(ready_.loaded);
         const bool similarity = o.target.starts_with("like:");
-        request_ = {chosen_methods(model_, o.methods, !similarity), chosen_layers(model_, o.layers), o.target, Score::logit,
-                    ready_.loaded.labels};
+        request_ = {{}, chosen_layers(model_, o.layers), o.target, Score::logit, ready_.loaded.labels};
         LIMN_CHECK(o.score == "logit" || o.score == "output", "--score {}: logit and output are known", o.score);
         request_.score = o.score == "output" ? Score::output : Score::logit;
         for (const std::string& kind : o.save)
@@ -86,6 +69,7 @@ public:
             const std::string other = o.target.substr(5);
             request_.own = similarity_to(*ready_.backend, model_, load_photo(other, ready_).input, fs::path(other).stem().string());
         }
+        choose_methods(request_, o.methods, ready_);
         if (o.layers == std::vector<std::string>{"auto"})
             std::fprintf(stderr, "limn: looking at layer %s\n", model_.node(request_.layers[0]).name.c_str());
     }

@@ -110,6 +110,29 @@ static void fall_back(Ready& ready, const Options& o, const OutOfMemory& problem
     ready.backend = &cpu_backend();
 }
 
+void choose_methods(Request& request, const std::vector<std::string>& names, const Ready& ready) {
+    const auto add = [&](const Method& method) {
+        if (std::ranges::find(request.methods, method.name, &Method::name) == request.methods.end()) request.methods.push_back(method);
+    };
+    for (const std::string& name : names) {
+        if (name != "all") {
+            add(method_named(name));
+            continue;
+        }
+        for (const Method& method : methods()) {
+            Request alone = request;
+            alone.methods = {method};
+            try {
+                Explainer(*ready.backend, ready.loaded.model, alone);
+                add(method);
+            } catch (const Error& e) {
+                std::fprintf(stderr, "limn: note: %s is left out: %s\n", method.name.c_str(), e.what());
+            }
+        }
+    }
+    LIMN_CHECK(!request.methods.empty(), "no method applies to this model");
+}
+
 Explaining::Explaining(const Options& options, Ready& ready, Request request, Index top)
     : options_(options), ready_(ready), request_(std::move(request)), top_(top) {
     explainer_.emplace(*ready.backend, ready.loaded.model, request_, top);

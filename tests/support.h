@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <random>
 
 #include "engine/tensor.h"
@@ -30,6 +31,16 @@ inline double relative_error(const Tensor& anywhere, const Tensor& expected) {
 inline bool same_bits(const Tensor& first, const Tensor& second) {
     const Tensor a = first.host(), b = second.host();
     return a.shape() == b.shape() && a.dtype() == b.dtype() && std::equal(a.values().begin(), a.values().end(), b.values().begin());
+}
+
+// What an Error says; empty if there is none.
+inline std::string complaint(const std::function<void()>& what) {
+    try {
+        what();
+    } catch (const Error& e) {
+        return e.what();
+    }
+    return "";
 }
 
 // Where something lies that tests need: where the build put it, or where an environment variable of that name says (scripts/gpu).

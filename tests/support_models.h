@@ -28,6 +28,15 @@ inline Json tiny_config(Index size = 16, Index classes = 3, const std::string& a
          layer_json("Dense", "scores", {{"units", classes}, {"activation", activation}})});
 }
 
+// ... with a 2x2 max pool behind the convolution
+inline Json pooled_config(Index height, Index width) {
+    Json config = tiny_config();
+    Json& layers = config["config"]["layers"];
+    layers[0]["config"]["batch_input_shape"] = {nullptr, height, width, 3};
+    layers.insert(layers.begin() + 2, layer_json("MaxPooling2D", "pool", {{"pool_size", {2, 2}}}));
+    return config;
+}
+
 struct StoredArray {
     std::string layer, name;  // "conv", "kernel"
     Tensor values;

@@ -13,12 +13,7 @@ struct Pooled {
     TemporaryFolder folder;
     Model model;
     Pooled() {
-        const Json config = sequential_json(
-            {layer_json("InputLayer", "image", {{"batch_input_shape", {nullptr, 16, 24, 3}}}),
-             layer_json("Conv2D", "conv", {{"filters", 6}, {"kernel_size", {3, 3}}, {"padding", "same"}, {"activation", "relu"}}),
-             layer_json("MaxPooling2D", "pool", {{"pool_size", {2, 2}}}), layer_json("GlobalAveragePooling2D", "gap", Json::object()),
-             layer_json("Dense", "scores", {{"units", 3}, {"activation", "softmax"}})});
-        write_model(folder / "pooled.h5", config.dump(), tiny_weights());
+        write_model(folder / "pooled.h5", pooled_config(16, 24).dump(), tiny_weights());
         model = load_model({(folder / "pooled.h5").string(), "", ""}).model;
     }
     Map map(const std::string& method, const std::string& layer, const Tensor& image) const {

@@ -89,12 +89,7 @@ TEST_CASE("a backward rule that is wrong is found out by finite differences") {
 
 TEST_CASE("flat areas of a photo, where every pool has several equal winners, are not taken for mistakes") {
     TemporaryFolder folder;
-    const Json config = sequential_json(
-        {layer_json("InputLayer", "image", {{"batch_input_shape", {nullptr, 12, 12, 3}}}),
-         layer_json("Conv2D", "conv", {{"filters", 6}, {"kernel_size", {3, 3}}, {"padding", "same"}, {"activation", "relu"}}),
-         layer_json("MaxPooling2D", "pool", {{"pool_size", {2, 2}}}), layer_json("GlobalAveragePooling2D", "gap", Json::object()),
-         layer_json("Dense", "scores", {{"units", 3}, {"activation", "softmax"}})});
-    write_model(folder / "pool.h5", config.dump(), tiny_weights());
+    write_model(folder / "pool.h5", pooled_config(12, 12).dump(), tiny_weights());
     const auto load = [&] { return load_model({(folder / "pool.h5").string(), "", ""}).model; };
     const Model model = load();
     const Tensor flat = Tensor::full({1, 12, 12, 3}, 0.7);

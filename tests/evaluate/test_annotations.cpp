@@ -38,15 +38,6 @@ std::vector<int> regions(const Tensor& mask) {
     return {v.begin(), v.end()};
 }
 
-std::string complaint(const std::function<void()>& what) {
-    try {
-        what();
-    } catch (const Error& e) {
-        return e.what();
-    }
-    return "";
-}
-
 }  // namespace
 
 TEST_CASE("Pascal VOC: several objects, each with its name") {

@@ -30,15 +30,6 @@ PhotoRecord record(const std::string& photo, double grad_cam, double box) {
     return r;
 }
 
-std::string complaint(const std::function<void()>& what) {
-    try {
-        what();
-    } catch (const Error& e) {
-        return e.what();
-    }
-    return "";
-}
-
 }  // namespace
 
 TEST_CASE("quantiles as NumPy's percentile") {
