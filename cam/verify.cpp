@@ -88,6 +88,14 @@ double length_of(const Tensor& x, Index row, Index size) {
     return std::sqrt(sum);
 }
 
+// |a - b| / |b|
+double difference(const Tensor& a, const Tensor& b) {
+    double apart = 0;
+    for (Index i = 0; i < a.size(); i++) apart += (a.at_flat(i) - b.at_flat(i)) * (a.at_flat(i) - b.at_flat(i));
+    const double length = length_of(b, 0, b.size());
+    return length > 0 ? std::sqrt(apart) / length : std::sqrt(apart);
+}
+
 // For each target: the double gradient against central differences, and limn's against the double one.
 struct GradientErrors {
     std::vector<double> formula, rounding;
@@ -137,7 +145,7 @@ GradientErrors gradient_errors(const Asked& asked, Model exact, const Tensor& im
     const Tensor own = asked.function ? asked.function(tape, value).value : Tensor();
 
     for (Index t = 0; t < T; t++) {
-        const auto difference = [&](Index d) {  // of the scores, as one sum: nothing is lost where they are large
+        const auto change = [&](Index d) {  // of the scores, as one sum: nothing is lost where they are large
             if (!own.empty()) return own.at_flat(2 * d) - own.at_flat(2 * d + 1);
             const Index K = value.size() / value.shape()[0];
             double sum = 0;
@@ -145,24 +153,19 @@ GradientErrors gradient_errors(const Asked& asked, Model exact, const Tensor& im
                 sum += seeds.at_flat(t * K + k) * (value.at_flat(2 * d * K + k) - value.at_flat((2 * d + 1) * K + k));
             return sum;
         };
-        const double length = length_of(truth.gradients, t, size);
-        double worst = 0, apart = 0;
+        double worst = 0;
         for (Index d = 0; d < directions; d++) {
             double along = 0;
             for (Index i = 0; i < size; i++) {  // A + step * u is rounded: what counts is the step that was made
                 const double made = altered[0].at_flat(2 * d * size + i) - altered[0].at_flat((2 * d + 1) * size + i);
                 along += beside.gradients.at_flat(t * size + i) * made;
             }
-            worst = std::max(worst, std::abs(difference(d) - along) / (2 * step));
-        }
-        for (Index i = 0; i < size; i++) {
-            const double by = fast.gradients.at_flat(t * size + i) - truth.gradients.at_flat(t * size + i);
-            apart += by * by;
+            worst = std::max(worst, std::abs(change(d) - along) / (2 * step));
         }
         // u's numbers have a variance of 1/3: that is how much of the gradient lies along it
         const double usual = length_of(beside.gradients, t, size) / std::sqrt(3.0);
         errors.formula.push_back(usual > 0 ? worst / usual : worst);
-        errors.rounding.push_back(length > 0 ? std::sqrt(apart) / length : std::sqrt(apart));
+        errors.rounding.push_back(difference(fast.gradients.rows(t, 1), truth.gradients.rows(t, 1)));
     }
     return errors;
 }
@@ -197,14 +200,6 @@ std::optional<Evidence> completeness(const Backend& backend, const Model& model,
                     std::abs(sum - score) / std::max(std::abs(score), 1e-3),
                     1e-4,
                     fmt::format("{} + bias = {:.6g}, score {:.6g}", map.method == "cam" ? "mean" : "sum", sum, score)};
-}
-
-// |a - b| / |b|
-double difference(const Tensor& a, const Tensor& b) {
-    double apart = 0;
-    for (Index i = 0; i < a.size(); i++) apart += (a.at_flat(i) - b.at_flat(i)) * (a.at_flat(i) - b.at_flat(i));
-    const double length = length_of(b, 0, b.size());
-    return length > 0 ? std::sqrt(apart) / length : std::sqrt(apart);
 }
 
 // Where rounding decides ReLUs and pools the other way, gradients may differ that much; more, and the map should not be trusted.

@@ -78,6 +78,7 @@ Photo load_photo(const std::string& path, const Ready& ready);
 void print_throughput(std::size_t photos, std::int64_t begin_ns, double computing_ms);
 Tensor stack(const std::vector<Photo>& photos);  // (N,h,w,c)
 
+std::vector<std::string> read_lines(const std::string& path);  // of a text file
 std::pair<Index, Index> parse_size(const std::string& text);  // "128x96"
 Resampling parse_resize(const std::string& text);             // "nearest", "bilinear"
 

@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "cam/similarity.h"
@@ -32,13 +31,8 @@ std::vector<int> chosen_layers(const Model& model, const std::vector<std::string
 
 std::vector<std::string> read_targets(const std::string& path, std::size_t images) {
     if (path.empty()) return {};
-    std::ifstream file(path);
-    LIMN_CHECK(file, "{}: cannot be opened", path);
-    std::vector<std::string> targets;
-    for (std::string line; std::getline(file, line);) {
-        if (line.ends_with('\r')) line.pop_back();
-        if (!line.empty()) targets.push_back(line);
-    }
+    std::vector<std::string> targets = read_lines(path);
+    std::erase(targets, "");
     LIMN_CHECK(targets.size() == images, "{}: names {} targets for {} images: one a line is wanted", path, targets.size(), images);
     return targets;
 }
@@ -123,9 +117,10 @@ public:
 
 private:
     std::vector<std::vector<Evidence>> verified(const Photo& photo, const Explained& result) {
+        if (!exact_) exact_ = load_model(o_.source).model;  // weights of its own: verify makes them double
         ProgressBar bar(1, "verifying", stderr);
         const auto told = [&](const std::string& what) { bar.update(0, what); };
-        auto evidence = verify(*ready_.backend, model_, load_model(o_.source).model, photo.input, request_, result, told);
+        auto evidence = verify(*ready_.backend, model_, *exact_, photo.input, request_, result, told);
         for (std::size_t i = 0; i < evidence.size(); i++)
             for (const Evidence& e : evidence[i])
                 if (!e.passed)
@@ -138,6 +133,7 @@ private:
     Ready ready_;
     const Model& model_;
     Request request_;
+    std::optional<Model> exact_;
     std::string failed_;
 };
 

@@ -1,6 +1,7 @@
 // limn explain: its options, and what becomes of each photo's maps.
 #pragma once
 
+#include <future>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 
@@ -41,7 +42,7 @@ private:
 
     const ExplainOptions& o_;
     const Ready& ready_;
-    std::string model_digest_;
+    std::shared_future<std::string> model_digest_;  // of a large file, computed while the first photo is explained
     std::map<std::string, int> used_names_;
 };
 

@@ -53,7 +53,8 @@ struct ExplainFiles::Page {
 
 ExplainFiles::ExplainFiles(const ExplainOptions& options, const Ready& ready) : o_(options), ready_(ready) {
     make_folder(o_.out);
-    if (o_.wants("json") || o_.json) model_digest_ = digest_of_file("sha256", ready.loaded.file);
+    if (o_.wants("json") || o_.json)
+        model_digest_ = std::async(std::launch::async, [file = ready.loaded.file] { return digest_of_file("sha256", file); });
 }
 
 std::string ExplainFiles::layer_name(const Map& map) const {
@@ -79,7 +80,7 @@ Json ExplainFiles::manifest(const Photo& photo) const {
         {"limn", LIMN_VERSION},
         {"backend", ready_.backend->name()},
         {"threads", thread_count()},
-        {"model", {{"file", ready_.loaded.file.string()}, {"sha256", model_digest_}, {"keras_version", ready_.loaded.keras_version}}},
+        {"model", {{"file", ready_.loaded.file.string()}, {"sha256", model_digest_.get()}, {"keras_version", ready_.loaded.keras_version}}},
         {"image", {{"file", photo.path}, {"sha256", digest_of("sha256", std::as_bytes(std::span(photo.image.rgb)))}, {"of", "RGB pixels"}}},
         {"input",
          {{"preprocess", name_of(ready_.preprocess.mode)},
@@ -134,7 +135,7 @@ Json ExplainFiles::write(const Photo& photo, const Explained& result, const std:
             write_file(path, html_report(photo.path, ready_.loaded.model.name, image, lines, page.pictures));
         });
     }
-    if (!model_digest_.empty()) json["manifest"] = manifest(photo);
+    if (model_digest_.valid()) json["manifest"] = manifest(photo);
     if (o_.wants("json")) {
         const fs::path path = fs::path(o_.out) / (name + ".json");
         json["files"].push_back(path.string());

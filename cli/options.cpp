@@ -71,7 +71,7 @@ void add_image_options(CLI::App& command, Options& o) {
     command.add_flag("--json", o.json, "print one JSON document on stdout and nothing else there");
 }
 
-static std::vector<std::string> read_labels(const std::string& path) {
+std::vector<std::string> read_lines(const std::string& path) {
     const auto bytes = read_file(path, std::size_t(16) << 20);
     std::vector<std::string> lines(1);
     for (std::byte b : bytes) {
@@ -82,6 +82,11 @@ static std::vector<std::string> read_labels(const std::string& path) {
             lines.back() += c;
     }
     if (lines.back().empty()) lines.pop_back();
+    return lines;
+}
+
+static std::vector<std::string> read_labels(const std::string& path) {
+    const std::vector<std::string> lines = read_lines(path);
     LIMN_CHECK(!lines.empty(), "{}: holds no class names", path);
     return lines;
 }
