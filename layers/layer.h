@@ -40,6 +40,7 @@ public:
     virtual Shape output_shape(const std::vector<Shape>& inputs) const = 0;
     virtual Var forward(Tape& tape, const std::vector<Var>& inputs) const = 0;
     virtual bool random_in_training() const { return false; }  // its outputs differ each time
+    virtual bool takes_keywords() const { return false; }      // may it be called with tensors by name? (setting "call")
 
     // How the last image was convolved, for people who ask; null for layers that do not convolve.
     virtual const ConvPlan* plan() const { return nullptr; }
@@ -79,6 +80,6 @@ using LayerPtr = std::shared_ptr<Layer>;
 // Makes the layer a config describes. An unknown class is an Error that names it and its nearest known relatives.
 LayerPtr make_layer(const Config& config);
 std::vector<std::string> known_layers();
-LayerPtr make_activation(const std::string& name, const ActivationFn& activation);
+LayerPtr make_activation(const Config& config, const ActivationFn& activation);
 
 }  // namespace limn

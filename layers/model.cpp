@@ -27,7 +27,8 @@ int Model::add(const std::string& node_name, LayerPtr layer, std::vector<int> re
     const auto activation = layer->activation_after;
     nodes_.push_back({activation ? node_name + ":linear" : node_name, layer, std::move(reads), shape});
     if (!activation) return int(nodes_.size()) - 1;
-    nodes_.push_back({node_name, make_activation(node_name, *activation), {int(nodes_.size()) - 1}, shape});
+    const LayerPtr after = make_activation({"Activation", node_name, {}, layer->keras_config.channels_first}, *activation);
+    nodes_.push_back({node_name, after, {int(nodes_.size()) - 1}, after->output_shape({shape})});
     return int(nodes_.size()) - 1;
 }
 

@@ -67,47 +67,153 @@ std::vector<Reference> references_from(const Json& j, const std::string& where) 
     return list;
 }
 
-// The tensors anywhere inside a Keras 3 argument: {"class_name": "__keras_tensor__", "config": {"keras_history": ["a",0,0]}}
-void collect_tensors(const Json& j, std::vector<Reference>& out, const std::string& where, int depth = 0) {
-    LIMN_CHECK(depth < max_depth, "the model's configuration is nested too deeply");
-    if (j.is_object() && j.value("class_name", Json()) == "__keras_tensor__") {
-        out.push_back(reference_from(member(member(j, "config", where), "keras_history", where), where));
-    } else if (j.is_array() || j.is_object()) {
-        for (const Json& item : j) collect_tensors(item, out, where, depth + 1);
+// One call of a layer: the tensors it reads, in the order in which they stand in its arguments; and the arguments as plain values,
+// null for a tensor. (Python's None is the text "None".)
+struct Call {
+    std::vector<Reference> reads;
+    List arguments;
+    Dict keywords;
+    bool keras_3 = false;
+
+    bool tensor_by_keyword() const {
+        return std::any_of(keywords.begin(), keywords.end(), [](const auto& k) { return k.second.is_null(); });
     }
+};
+
+bool is_reference(const Json& j) {  // Keras 2: ["a",0,0]
+    return j.is_array() && j.size() == 3 && j[0].is_string() && j[1].is_number_integer() && j[2].is_number_integer();
 }
 
-// What each call of a layer reads. Keras 2: [[["a",0,0,{}],["b",0,0,{}]], ...]; Keras 3: [{"args": [...], "kwargs": {...}}, ...]
-std::vector<std::vector<Reference>> calls_of(const Json& layer, const std::string& where) {
-    std::vector<std::vector<Reference>> calls;
+// Keras 3: {"class_name": "__keras_tensor__", "config": {"keras_history": ["a",0,0]}}, {"class_name": "__numpy__", "config": {"value": ...}}
+Value argument_from(const Json& j, std::vector<Reference>& reads, const std::string& where, int depth = 0) {
+    LIMN_CHECK(depth < max_depth, "the model's configuration is nested too deeply");
+    if (j.is_null()) return "None";
+    if (is_reference(j)) {
+        reads.push_back(reference_from(j, where));
+        return {};
+    }
+    if (j.is_array()) {
+        List list;
+        for (const Json& item : j) list.push_back(argument_from(item, reads, where, depth + 1));
+        return list;
+    }
+    if (!j.is_object()) return to_value(j);
+    const Json kind = j.value("class_name", Json());
+    if (kind == "__keras_tensor__") {
+        reads.push_back(reference_from(member(member(j, "config", where), "keras_history", where), where));
+        return {};
+    }
+    if (kind == "__numpy__" || kind == "__tensor__") return to_value(member(member(j, "config", where), "value", where));
+    Dict dict;
+    for (const auto& [key, item] : j.items()) dict.emplace(key, argument_from(item, reads, where, depth + 1));
+    return dict;
+}
+
+// Keras 2: ["a",0,0,{"y": 3.0}] or [["a",0,0,{}],["b",0,0,{}]]; ["_CONSTANT_VALUE",-1,2.0,{}] stands for a first argument that is no tensor
+Call call_of_keras_2(const Json& node, const std::string& where) {
+    Call call;
+    LIMN_CHECK(node.is_array(), "the model's configuration is wrong: {} should list its inputs", where);
+    const bool single = !node.empty() && node[0].is_string();
+    List first;
+    Json keywords;
+    for (const Json& item : single ? Json::array({node}) : node) {
+        if (item.is_array() && item.size() >= 3 && item[0] == "_CONSTANT_VALUE") {
+            first.push_back(to_value(item[2]));
+        } else {
+            call.reads.push_back(reference_from(item, where));
+            first.push_back({});
+        }
+        if (item.size() > 3 && item[3].is_object()) keywords = item[3];  // the same beside each input
+    }
+    if (single)
+        call.arguments = std::move(first);
+    else
+        call.arguments.push_back(std::move(first));
+    for (const auto& [key, item] : keywords.items())
+        if (!item.is_null()) call.keywords[key] = argument_from(item, call.reads, where);
+    return call;
+}
+
+// Keras 3: {"args": [...], "kwargs": {...}}
+Call call_of_keras_3(const Json& node, const std::string& where) {
+    Call call;
+    call.keras_3 = true;
+    const Json& args = member(node, "args", where);
+    LIMN_CHECK(args.is_array(), "the model's configuration is wrong: 'args' of {} should be a list", where);
+    for (const Json& item : args) call.arguments.push_back(argument_from(item, call.reads, where));
+    if (node.contains("kwargs") && node["kwargs"].is_object())
+        for (const auto& [key, item] : node["kwargs"].items())
+            if (!item.is_null()) call.keywords[key] = argument_from(item, call.reads, where);
+    return call;
+}
+
+std::vector<Call> calls_of(const Json& layer, const std::string& where) {
+    std::vector<Call> calls;
     if (!layer.contains("inbound_nodes") || layer["inbound_nodes"].is_null()) return calls;
     LIMN_CHECK(layer["inbound_nodes"].is_array(), "the model's configuration is wrong: 'inbound_nodes' of {} should be a list", where);
     for (const Json& node : layer["inbound_nodes"]) {
-        std::vector<Reference> reads;
-        if (node.is_object()) {
-            collect_tensors(member(node, "args", where), reads, where);
-        } else {
-            reads = references_from(node, where);
-        }
-        if (!reads.empty()) calls.push_back(std::move(reads));
+        Call call = node.is_object() ? call_of_keras_3(node, where) : call_of_keras_2(node, where);
+        if (!call.reads.empty()) calls.push_back(std::move(call));
     }
     return calls;
 }
 
+// A node that calls a function and no layer, as settings of the layer "Operation" (layers/operation.cpp); nothing for layers.
+std::optional<Dict> operation_of(const Json& layer, const std::string& class_name, const Json& config, const Call& call) {
+    const std::string module = layer.contains("module") && layer["module"].is_string() ? layer["module"].get<std::string>() : "";
+    if (class_name == "TFOpLambda" || class_name == "SlicingOpLambda")  // Keras 2: x + 3 is "math.add"
+        return Dict{
+            {"operation", text_of(config, "function", "a " + class_name)}, {"arguments", call.arguments}, {"keywords", call.keywords}};
+    // Keras 3: the class is the function, and some of its arguments are settings. HDF5 files leave out the module, but only layers say
+    // whether they are trainable.
+    if (module.starts_with("keras.src.ops") || module.starts_with("keras.src.activations") ||
+        (call.keras_3 && module.empty() && config.is_object() && !config.contains("trainable"))) {
+        Dict keywords = call.keywords;
+        for (const auto& [key, item] : config.items())
+            if (!item.is_null()) keywords.emplace(key, to_value(item));
+        return Dict{{"operation", class_name}, {"arguments", call.arguments}, {"keywords", keywords}};
+    }
+    if (class_name == "TensorFlowOpLayer") {  // TensorFlow 2.0 to 2.3: a node of its graph, and those of its inputs that are constants
+        const Json &node = member(config, "node_def", "a TensorFlowOpLayer"), constants = config.value("constants", Json::object());
+        List arguments;
+        LIMN_CHECK(constants.is_object() && constants.size() < 16,
+                   "the model's configuration is wrong: the constants of a TensorFlowOpLayer");
+        for (std::size_t i = 0; i < call.reads.size() + constants.size(); i++) {
+            const auto constant = constants.find(std::to_string(i));
+            arguments.push_back(constant == constants.end() ? Value() : to_value(*constant));
+        }
+        Dict keywords;
+        if (node.contains("attr") && node["attr"].is_object())
+            for (const auto& [key, item] : node["attr"].items())
+                if (item.is_object() && item.contains("b")) keywords[key] = to_value(item["b"]);
+        return Dict{{"operation", text_of(node, "op", "a TensorFlowOpLayer")}, {"arguments", arguments}, {"keywords", keywords}};
+    }
+    return std::nullopt;
+}
+
 bool is_model(const std::string& class_name) { return class_name == "Sequential" || class_name == "Functional" || class_name == "Model"; }
 
-bool uses_channels_first(const Json& j, int depth = 0) {
-    if (depth > max_depth) return false;
-    if (j.is_object() && j.contains("data_format") && j["data_format"] == "channels_first") return true;
+// Of how many axes the tensors are that a layer of this kind takes with the channels first; 0: it says nothing about that.
+int channels_first_axes(const Json& layer) {
+    if (!layer.is_object() || !layer.contains("config") || !layer["config"].is_object()) return 0;
+    if (layer["config"].value("data_format", Json()) != "channels_first") return 0;
+    const std::string kind = layer.contains("class_name") && layer["class_name"].is_string() ? layer["class_name"].get<std::string>() : "";
+    for (const auto& [part, axes] : {std::pair{"1D", 3}, {"2D", 4}, {"3D", 5}})
+        if (kind.find(part) != std::string::npos) return axes;
+    return kind == "Flatten" ? 0 : 4;
+}
+
+void find_channels_first(const Json& j, std::set<int>& found, int depth = 0) {
+    if (depth > max_depth) return;
+    if (const int axes = channels_first_axes(j)) found.insert(axes);
     if (j.is_object() || j.is_array())
         for (const Json& item : j)
-            if (item.is_structured() && uses_channels_first(item, depth + 1)) return true;
-    return false;
+            if (item.is_structured()) find_channels_first(item, found, depth + 1);
 }
 
 class Builder {
 public:
-    Builder(const Json& root, int keras_major) : channels_first_(uses_channels_first(root)), keras_major_(keras_major) {}
+    Builder(const Json& root, int keras_major) : keras_major_(keras_major) { find_channels_first(root, channels_first_); }
 
     Model build(const Json& root) {
         model_.name = member(root, "config", "the model").is_object() ? root["config"].value("name", std::string("model")) : "model";
@@ -135,7 +241,7 @@ private:
             sizes[0] = -1;
             for (Index size : sizes)
                 LIMN_CHECK(size == -1 || (size > 0 && size < 1 << 24), "the model's configuration declares an input of size {}", size);
-            if (channels_first_ && sizes.size() == 4) std::rotate(sizes.begin() + 1, sizes.begin() + 2, sizes.end());
+            if (channels_first_.contains(int(sizes.size()))) std::rotate(sizes.begin() + 1, sizes.begin() + 2, sizes.end());
             return Shape(std::span<const Index>(sizes));
         }
         return std::nullopt;
@@ -164,7 +270,7 @@ private:
                            path.empty() ? model_.name : path);
                 at = {model_.add_input(unique(prefix + name + "_input"), *shape)};
             }
-            at = call(layer, prefix, path, at);
+            at = call(layer, prefix, path, at, {});
         }
         return at;
     }
@@ -212,7 +318,7 @@ private:
         struct Waiting {
             const Json* layer;
             std::string name;
-            std::vector<std::vector<Reference>> calls;
+            std::vector<Call> calls;
             std::size_t done = 0;
         };
         std::vector<Waiting> waiting;
@@ -225,10 +331,10 @@ private:
             for (Waiting& w : waiting)
                 while (w.done < w.calls.size()) {
                     std::vector<int> nodes;
-                    for (const Reference& ref : w.calls[w.done])
+                    for (const Reference& ref : w.calls[w.done].reads)
                         if (const auto node = find(ref)) nodes.push_back(*node);
-                    if (nodes.size() != w.calls[w.done].size()) break;
-                    results[w.name].push_back(call(*w.layer, prefix, path, nodes));
+                    if (nodes.size() != w.calls[w.done].reads.size()) break;
+                    results[w.name].push_back(call(*w.layer, prefix, path, nodes, w.calls[w.done]));
                     w.done++;
                     progress = true;
                 }
@@ -239,7 +345,7 @@ private:
             if (!node) {
                 for (const Waiting& w : waiting)
                     for (std::size_t i = w.done; i < w.calls.size(); i++)
-                        for (const Reference& r : w.calls[i])
+                        for (const Reference& r : w.calls[i].reads)
                             LIMN_CHECK(find(r) || results.contains(r.layer) ||
                                            std::any_of(waiting.begin(), waiting.end(), [&](const Waiting& o) { return o.name == r.layer; }),
                                        "layer '{}' reads from '{}', which is not in the model", w.name, r.layer);
@@ -251,18 +357,29 @@ private:
     }
 
     // One call of a layer (or of a model as a layer) on the given nodes.
-    std::vector<int> call(const Json& layer, const std::string& prefix, const std::string& path, const std::vector<int>& reads) {
+    std::vector<int> call(const Json& layer, const std::string& prefix, const std::string& path, const std::vector<int>& reads,
+                          const Call& how) {
         const std::string class_name = text_of(layer, "class_name", "a layer"), name = name_of(layer);
         const std::string layer_path = path + name;
         if (is_model(class_name)) {
             const int count = ++calls_[layer_path];
             return instantiate(layer, prefix + name + (count > 1 ? fmt::format("#{}/", count) : "/"), layer_path + "/", reads);
         }
+        const Json& config = member(layer, "config", "layer '" + name + "'");
+        if (const auto operation = operation_of(layer, class_name, config, how)) {
+            const LayerPtr made = make_layer({"Operation", layer_path, *operation, channels_first_, keras_major_});
+            return {model_.add(unique(prefix + name), made, reads)};
+        }
         LayerPtr& made = layers_[layer_path];
         if (!made) {
-            const Value settings = to_value(member(layer, "config", "layer '" + name + "'"));
-            LIMN_CHECK(settings.as<Dict>(), "layer '{}': its configuration should be a dictionary", name);
-            made = make_layer({class_name, layer_path, *settings.as<Dict>(), channels_first_, keras_major_});
+            const Value value = to_value(config);
+            LIMN_CHECK(value.as<Dict>(), "layer '{}': its configuration should be a dictionary", name);
+            Dict settings = *value.as<Dict>();
+            if (!how.keywords.empty()) settings["call"] = Dict{{"arguments", how.arguments}, {"keywords", how.keywords}};
+            made = make_layer({class_name, layer_path, settings, channels_first_, keras_major_});
+            LIMN_CHECK(!how.tensor_by_keyword() || made->takes_keywords(),
+                       "layer '{}' ({}): it is called with the tensor '{}', which limn does not know", name, class_name,
+                       std::find_if(how.keywords.begin(), how.keywords.end(), [](const auto& k) { return k.second.is_null(); })->first);
         }
         return {model_.add(unique(prefix + name), made, reads)};
     }
@@ -291,7 +408,7 @@ private:
     }
 
     Model model_;
-    bool channels_first_;
+    std::set<int> channels_first_;
     int keras_major_;
     std::map<std::string, LayerPtr> layers_;
     std::map<std::string, int> calls_;

@@ -57,6 +57,7 @@ bool names_layer(const std::string& owner, const std::string& layer) {
 }
 
 bool same_role(const std::string& stored, const std::string& wanted) {
+    if (stored == "variable" || stored == "Variable") return true;                    // made without a name
     return stored == wanted || (stored == "kernel" && wanted == "depthwise_kernel");  // Keras 3 calls both "kernel"
 }
 
