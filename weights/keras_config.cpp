@@ -75,8 +75,14 @@ struct Call {
     Dict keywords;
     bool keras_3 = false;
 
-    bool tensor_by_keyword() const {
-        return std::any_of(keywords.begin(), keywords.end(), [](const auto& k) { return k.second.is_null(); });
+    // A tensor given by name; null if there is none.
+    const std::string* tensor_by_keyword() const {
+        for (const auto& [name, value] : keywords) {
+            const List* list = value.as<List>();
+            const bool in_list = list && std::any_of(list->begin(), list->end(), [](const Value& v) { return v.is_null(); });
+            if (value.is_null() || in_list) return &name;
+        }
+        return nullptr;
     }
 };
 
@@ -377,9 +383,8 @@ private:
             Dict settings = *value.as<Dict>();
             if (!how.keywords.empty()) settings["call"] = Dict{{"arguments", how.arguments}, {"keywords", how.keywords}};
             made = make_layer({class_name, layer_path, settings, channels_first_, keras_major_});
-            LIMN_CHECK(!how.tensor_by_keyword() || made->takes_keywords(),
-                       "layer '{}' ({}): it is called with the tensor '{}', which limn does not know", name, class_name,
-                       std::find_if(how.keywords.begin(), how.keywords.end(), [](const auto& k) { return k.second.is_null(); })->first);
+            if (const std::string* named = how.tensor_by_keyword(); named && !made->takes_keywords())
+                fail("layer '{}' ({}): it is called with the tensor '{}', which limn does not know", name, class_name, *named);
         }
         return {model_.add(unique(prefix + name), made, reads)};
     }
