@@ -1,7 +1,7 @@
 #include "layers/activation.h"
 
 #include <algorithm>
-#include <functional>
+#include <numeric>
 
 #include "autograd/ops.h"
 #include "layers/axis.h"
@@ -17,29 +17,35 @@ Var log_softmax(Tape& tape, const Var& x) {
     return subtract(tape, below, log(tape, sum(tape, exp(tape, below), {-1})));
 }
 
-// y_i = max(x_i - t, 0), t such that they sum to 1 (Martins & Astudillo 2016): where y > 0, for the k largest, t = (their sum - 1) / k.
-// Which these are is found by sorting, on the host; they are constants for the walk backward.
+// y_i = max(x_i - t, 0). By Martins & Astudillo 2016, t = (s_k - 1) / k, s_j being the sum of the j largest x and k the number of x above t.
+// All of Keras 3 takes t = (s_1 + s_2 + ... + s_k - 1) / k instead, so that y rarely sums to 1; files were trained with that. The j-th
+// largest x is in k - j + 1 of these sums. Sorting is done on the host; how often each x counts is a constant for the walk backward.
 Var sparsemax(Tape& tape, const Var& x) {
     const Tensor in = x.value.host();
-    Tensor largest = in.like(), k = in.like(in.shape().with(-1, 1));
+    Tensor times = Tensor::zeros(in.shape(), in.dtype()), k = in.like(in.shape().with(-1, 1));
     with_type(in.dtype(), [&](auto zero) {
         using T = decltype(zero);
         const Index c = in.shape()[-1];
+        std::vector<Index> order(static_cast<std::size_t>(c));
         for (Index row = 0; row < k.size(); row++) {
             const T* values = in.data<T>() + row * c;
-            std::vector<T> sorted(values, values + c);
-            std::sort(sorted.begin(), sorted.end(), std::greater<T>());
+            std::iota(order.begin(), order.end(), Index(0));
+            std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return values[a] > values[b]; });
             T total = 0;
             Index count = 0;
-            while (count < c && sorted[std::size_t(count)] * T(count + 1) > total + sorted[std::size_t(count)] - 1)
-                total += sorted[std::size_t(count++)];
+            for (; count < c; count++) {
+                const T next = values[order[std::size_t(count)]];
+                if (!(next * T(count + 1) > total + next - 1)) break;
+                total += next;
+            }
+            count = std::max<Index>(count, 1);  // not a number: so is the result
+            for (Index j = 0; j < count; j++) times.data<T>()[row * c + order[std::size_t(j)]] = T(count - j);
             k.data<T>()[row] = T(count);
-            for (Index i = 0; i < c; i++) largest.data<T>()[row * c + i] = T(count && values[i] * T(count) > total - 1);
         }
     });
-    const Tensor mask = largest.on(x.value.device());
-    const Var t = divide(tape, shift(tape, sum(tape, multiply(tape, x, mask), {-1}), -1), k.on(x.value.device()));
-    return multiply(tape, subtract(tape, x, t), mask);
+    Device* device = x.value.device();
+    const Var sums = sum(tape, multiply(tape, x, times.on(device)), {-1});
+    return relu(tape, subtract(tape, x, divide(tape, shift(tape, sums, -1), k.on(device))));
 }
 
 // a * sigmoid(b), a and b the halves of x

@@ -29,8 +29,15 @@ def images(np, rng, count, height, width):
 def is_branch(layer):
     """Is its output added to what passed it by unchanged? Such a branch counts for a tenth, all of them together for as much. Were each to
     count in full, a rounding would grow from block to block: ResNet152 in float32 would differ by 4e-4 from itself in double."""
-    sums = [n for n in layer._outbound_nodes if type(n.operation).__name__ in ("Add", "CustomScaleLayer")]
-    return any(not t._keras_history.operation.weights for n in sums for t in n.input_tensors)
+    def sums_behind(operation):
+        for node in operation._outbound_nodes:
+            kind = type(node.operation).__name__
+            if kind in ("Add", "CustomScaleLayer"):
+                yield node
+            elif kind in ("Dropout", "Activation"):
+                yield from sums_behind(node.operation)
+    return any(not t._keras_history.operation.weights and type(t._keras_history.operation).__name__ != "Dropout"
+               for node in sums_behind(layer) for t in node.input_tensors)
 
 def bring_to_life(keras, np, model, rng, batch):
     for layer in model._flatten_layers(include_self=False, recursive=True):
