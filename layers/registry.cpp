@@ -43,6 +43,7 @@ static const std::map<std::string, Maker>& makers() {
         {"ZeroPadding2D", make_zero_padding2d},
         {"Cropping2D", make_cropping2d},
         {"UpSampling2D", make_up_sampling2d},
+        {"Lambda", make_lambda},
         {"Dropout", make_dropout},
         {"SpatialDropout2D", make_dropout},
         // these do something in training only, and limn leaves it out

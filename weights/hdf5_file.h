@@ -23,8 +23,11 @@ namespace limn {
 class Hdf5File {
 public:
     explicit Hdf5File(const std::filesystem::path& path);
+    // A file that lies in memory (in an archive, unpacked); `path` names it in messages.
+    Hdf5File(const std::filesystem::path& path, std::vector<std::byte> image);
     ~Hdf5File();
     Hdf5File(const Hdf5File&) = delete;
+    static bool looks_like_one(const std::filesystem::path& path);  // by its signature
     const std::filesystem::path& path() const { return path_; }
 
     // Paths are absolute: "/" is the root, "/model_weights/conv1".

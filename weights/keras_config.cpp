@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "layers/core.h"
+#include "weights/keras1.h"
 
 namespace limn {
 
@@ -98,16 +99,32 @@ bool is_model(const std::string& class_name) { return class_name == "Sequential"
 
 bool uses_channels_first(const Json& j, int depth = 0) {
     if (depth > max_depth) return false;
-    if (j.is_object() && j.contains("data_format") && j["data_format"] == "channels_first") return true;
+    if (j.is_object() && (j.value("data_format", Json()) == "channels_first" || j.value("dim_ordering", Json()) == "th")) return true;
     if (j.is_object() || j.is_array())
         for (const Json& item : j)
             if (item.is_structured() && uses_channels_first(item, depth + 1)) return true;
     return false;
 }
 
+// Does a layer of images have its channels last? (Layers of sequences always do.)
+bool uses_channels_last(const Json& j, int depth = 0) {
+    if (depth > max_depth || !j.is_structured()) return false;
+    if (j.is_object() && j.contains("config") && j["config"].is_object()) {
+        const std::string class_name = j.value("class_name", Json()).is_string() ? j["class_name"].get<std::string>() : "";
+        const bool of_images = class_name.find("2D") != std::string::npos || class_name.find("3D") != std::string::npos;
+        const Json &format = j["config"].value("data_format", Json()), &ordering = j["config"].value("dim_ordering", Json());
+        if (of_images && (format == "channels_last" || ordering == "tf")) return true;
+    }
+    return std::any_of(j.begin(), j.end(), [&](const Json& item) { return uses_channels_last(item, depth + 1); });
+}
+
 class Builder {
 public:
-    Builder(const Json& root, int keras_major) : channels_first_(uses_channels_first(root)), keras_major_(keras_major) {}
+    Builder(const Json& root, int keras_major, const Lambdas& lambdas) : keras_major_(keras_major), lambdas_(lambdas) {
+        const bool first = uses_channels_first(root);
+        mixed_formats_ = first && uses_channels_last(root);
+        channels_first_ = first && !mixed_formats_;
+    }
 
     Model build(const Json& root) {
         model_.name = member(root, "config", "the model").is_object() ? root["config"].value("name", std::string("model")) : "model";
@@ -262,9 +279,30 @@ private:
         if (!made) {
             const Value settings = to_value(member(layer, "config", "layer '" + name + "'"));
             LIMN_CHECK(settings.as<Dict>(), "layer '{}': its configuration should be a dictionary", name);
-            made = make_layer({class_name, layer_path, *settings.as<Dict>(), channels_first_, keras_major_});
+            Config config{class_name, layer_path, *settings.as<Dict>(), channels_first_, keras_major_};
+            translate_keras1(config.class_name, config.settings);
+            if (class_name == "Lambda") config.settings = expression_of(name);
+            made = make_layer(config);
         }
+        if (mixed_formats_ && made->keras_config.text("data_format", "") == "channels_first" && model_.node(reads.at(0)).shape.rank() == 4)
+            return {call_channels_first(made, prefix + name, reads)};
         return {model_.add(unique(prefix + name), made, reads)};
+    }
+
+    // A layer with channels first in a model where others have them last: between two moves of the axes.
+    int call_channels_first(const LayerPtr& layer, const std::string& name, std::vector<int> reads) {
+        const auto moved = [&](int node, const char* suffix, List dims) {
+            const std::string moved_name = unique(name + suffix);
+            return model_.add(moved_name, make_layer({"Permute", moved_name, {{"dims", std::move(dims)}}, false, keras_major_}), {node});
+        };
+        for (int& node : reads) node = moved(node, ":channels_last", {2.0, 3.0, 1.0});
+        const int value = model_.add(unique(name), layer, reads);
+        return model_.node(value).shape.rank() == 4 ? moved(value, ":channels_first", {3.0, 1.0, 2.0}) : value;
+    }
+
+    Dict expression_of(const std::string& lambda) const {
+        const auto it = lambdas_.find(lambda);
+        return it == lambdas_.end() ? Dict{} : Dict{{"expression", it->second}};
     }
 
     int input(const Json& layer, const std::string& prefix) {
@@ -291,23 +329,32 @@ private:
     }
 
     Model model_;
-    bool channels_first_;
+    bool channels_first_, mixed_formats_;
     int keras_major_;
+    const Lambdas& lambdas_;
     std::map<std::string, LayerPtr> layers_;
     std::map<std::string, int> calls_;
 };
 
 }  // namespace
 
-Model model_from_config(const std::string& text, const std::string& keras_version) {
+int keras_major(const std::string& version) { return version.empty() || version[0] < '0' || version[0] > '9' ? 2 : version[0] - '0'; }
+
+std::string keras_version_in(const std::string& json) {
+    const Json root = Json::parse(json, nullptr, false);
+    return root.is_object() && root.contains("keras_version") && root["keras_version"].is_string()
+               ? root["keras_version"].get<std::string>()
+               : "";
+}
+
+Model model_from_config(const std::string& text, const std::string& keras_version, const Lambdas& lambdas) {
     const Json root = Json::parse(text, nullptr, false);
     LIMN_CHECK(!root.is_discarded() && root.is_object(), "the model's configuration is not valid JSON");
     const std::string class_name = text_of(root, "class_name", "the model");
     LIMN_CHECK(is_model(class_name),
                "the model is a {}: a subclassed model cannot be rebuilt from its file; Sequential and functional ones can", class_name);
-    const int major = keras_version.empty() || keras_version[0] < '0' || keras_version[0] > '9' ? 2 : keras_version[0] - '0';
     try {
-        return Builder(root, major).build(root);
+        return Builder(root, keras_major(keras_version), lambdas).build(root);
     } catch (const Json::exception& e) {
         fail("the model's configuration is wrong: {}", e.what());
     }

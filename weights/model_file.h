@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -11,9 +12,10 @@
 namespace limn {
 
 struct ModelSource {
-    std::string model;         // a file (.h5, .hdf5) or a published name (vgg16) that was fetched
-    std::string config;        // for files with weights only: a .json or .h5 that holds the model_config
-    std::string architecture;  // or the name of a known network (vgg16-notop...)
+    std::string model;   // a file (.h5, .hdf5, .keras, .weights.h5: what it is decides, not its name) or a name (vgg16) that was fetched
+    std::string config;  // for files with weights only: a .json, .h5 or .keras that holds the model's configuration
+    std::string architecture;                         // or the name of a known network (vgg16-notop...)
+    std::map<std::string, std::string> lambdas = {};  // what Lambda layers compute, by name (layers/lambda.cpp)
 };
 
 struct LoadedModel {
