@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "layers/core.h"
+#include "weights/json_value.h"
 #include "weights/keras1.h"
 
 namespace limn {
@@ -12,29 +13,7 @@ namespace limn {
 namespace {
 
 using Json = nlohmann::json;
-constexpr int max_depth = 64;
-
-Value to_value(const Json& j, int depth = 0) {
-    LIMN_CHECK(depth < max_depth, "the model's configuration is nested too deeply");
-    switch (j.type()) {
-        case Json::value_t::boolean: return j.get<bool>();
-        case Json::value_t::number_integer:
-        case Json::value_t::number_unsigned:
-        case Json::value_t::number_float: return j.get<double>();
-        case Json::value_t::string: return j.get<std::string>();
-        case Json::value_t::array: {
-            List list;
-            for (const Json& item : j) list.push_back(to_value(item, depth + 1));
-            return list;
-        }
-        case Json::value_t::object: {
-            Dict dict;
-            for (const auto& [key, item] : j.items()) dict.emplace(key, to_value(item, depth + 1));
-            return dict;
-        }
-        default: return {};
-    }
-}
+constexpr int max_depth = deepest_json;
 
 const Json& member(const Json& j, const char* key, const std::string& where) {
     LIMN_CHECK(j.is_object() && j.contains(key), "the model's configuration is incomplete: {} has no '{}'", where, key);
@@ -277,7 +256,7 @@ private:
         }
         LayerPtr& made = layers_[layer_path];
         if (!made) {
-            const Value settings = to_value(member(layer, "config", "layer '" + name + "'"));
+            const Value settings = value_from(member(layer, "config", "layer '" + name + "'"));
             LIMN_CHECK(settings.as<Dict>(), "layer '{}': its configuration should be a dictionary", name);
             Config config{class_name, layer_path, *settings.as<Dict>(), channels_first_, keras_major_};
             translate_keras1(config.class_name, config.settings);

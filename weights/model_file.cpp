@@ -137,6 +137,7 @@ static LoadedModel load(const ModelSource& source) {
     else
         load_keras3_weights(file, opened.config.empty() ? StorePaths{} : store_paths(opened.config), loaded.model, loaded.notes);
 
+    loaded.config = std::move(opened.config);
     const Shape& output = loaded.model.node(loaded.model.outputs.at(0)).shape;
     const std::pair<const char*, std::string*> attributes[] = {
         {"preprocess", &loaded.preprocess}, {"size", &loaded.size}, {"resize", &loaded.resize}};

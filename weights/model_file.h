@@ -22,6 +22,7 @@ struct LoadedModel {
     Model model;
     std::filesystem::path file;
     std::string keras_version;             // that wrote the file; "1" if it does not say
+    std::string config;                    // as the file has it (JSON); empty if the network was recognised by its layers
     std::vector<std::string> notes;        // what was inferred, a sentence each
     std::vector<std::string> labels;       // class names the file carries, or ImageNet's where it has 1000 classes; else empty
     std::string preprocess, size, resize;  // how photos should be prepared, where the file says so (weights/keras_writer.h)
