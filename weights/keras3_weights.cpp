@@ -106,7 +106,10 @@ void walk_layer(const Json& layer, const std::string& path, const std::string& s
     const std::string class_name = layer.value("class_name", std::string());
     if (config.is_array() || (config.is_object() && config.contains("layers"))) walk_config(layer, here + "/", store, out, depth + 1);
     if (!config.is_object() || !config.contains("layer") || !config["layer"].is_object()) return;
-    if (class_name != "Bidirectional") return walk_layer(config["layer"], here + "/", store + "/layer", out, depth + 1);
+    if (class_name != "Bidirectional") {
+        out[here] = store + "/layer";  // a wrapper holds nothing itself; limn calls a TimeDistributed Dense by the wrapper's name
+        return walk_layer(config["layer"], here + "/", store + "/layer", out, depth + 1);
+    }
     Json inner = config["layer"];
     for (const char* direction : {"forward", "backward"}) {
         const std::string inner_name =

@@ -87,6 +87,7 @@ std::vector<StoredWeight> weights_of(const StoredLayer& layer) {
 bool names_layer(const std::string& owner, const std::string& layer) {
     const std::string stored = last_part(owner), wanted = last_part(layer);
     if (stored == wanted) return true;
+    if (last_part(without_last_part(owner)) == wanted) return true;  // "bi/forward_lstm/lstm_cell": the weights of a cell
     // a counter that Keras 2 appended when a name had been used before in the same process
     return stored.size() > wanted.size() && stored.starts_with(wanted) && stored[wanted.size()] == '_' &&
            stored.find_first_not_of("0123456789", wanted.size() + 1) == std::string::npos;

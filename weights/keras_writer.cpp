@@ -158,7 +158,8 @@ void write_legacy(Hdf5Writer& file, const Layers& layers, const std::vector<std:
 
 // Keras 3 keeps the arrays of a layer's parts below them: "cell/vars/0", "query_dense/vars/0".
 std::string part_of(const Layer& layer, const Weight& weight) {
-    if (layer.class_name == "LSTM" || layer.class_name == "GRU" || layer.class_name == "SimpleRNN") return "/cell";
+    if (layer.class_name == "LSTM" || layer.class_name == "GRU" || layer.class_name == "SimpleRNN" || layer.class_name == "RNN")
+        return "/cell";
     const auto slash = weight.name.find('/');
     if (slash == std::string::npos) return "";
     const std::string part = weight.name.substr(0, slash);
