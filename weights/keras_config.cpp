@@ -65,6 +65,11 @@ struct Call {
     bool with_mask = true;    // Keras 3 hands no mask to a call with several arguments (an initial state) unless one is given
 };
 
+// null, or a list of nothing else
+bool is_nothing(const Json& j) {
+    return j.is_null() || (j.is_array() && std::all_of(j.begin(), j.end(), [](const Json& item) { return item.is_null(); }));
+}
+
 // What each call of a layer reads. Keras 2: [[["a",0,0,{}],["b",0,0,{}]], ...]; Keras 3: [{"args": [...], "kwargs": {...}}, ...]
 std::vector<Call> calls_of(const Json& layer, const std::string& where) {
     std::vector<Call> calls;
@@ -83,7 +88,7 @@ std::vector<Call> calls_of(const Json& layer, const std::string& where) {
             const Json named = node.value("kwargs", Json::object());
             for (const auto& [key, argument] : named.items())
                 if (key != "mask") collect(argument);
-            call.given_mask = named.contains("mask") && !named["mask"].is_null();
+            call.given_mask = !is_nothing(named.value("mask", Json()));
             call.with_mask = arguments <= 1 || call.given_mask;
         } else {
             call.reads = references_from(node, where);
@@ -91,7 +96,7 @@ std::vector<Call> calls_of(const Json& layer, const std::string& where) {
             const Json kwargs = first.size() > 3 && first[3].is_object() ? first[3] : Json::object();
             if (const Json states = kwargs.value("initial_state", Json()); !states.is_null())
                 for (const Reference& state : references_from(states, where)) call.reads.push_back(state);
-            call.given_mask = !kwargs.value("mask", Json()).is_null();
+            call.given_mask = !is_nothing(kwargs.value("mask", Json()));
         }
         if (!call.reads.empty()) calls.push_back(std::move(call));
     }
