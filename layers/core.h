@@ -24,7 +24,12 @@ LayerPtr make_prelu(const Config&);
 LayerPtr make_merge(const Config&);  // Add, Subtract, Multiply, Average, Maximum, Minimum
 LayerPtr make_concatenate(const Config&);
 // dropout.cpp
-LayerPtr make_dropout(const Config&);  // Dropout, SpatialDropout2D
+LayerPtr make_dropout(const Config&);  // Dropout, SpatialDropout1D, 2D, 3D, StochasticDepth
+// applications.cpp
+LayerPtr make_layer_scale(const Config&);
+LayerPtr make_custom_scale(const Config&);
+// operation.cpp
+LayerPtr make_operation(const Config&);  // functions called on tensors without a layer
 // shape.cpp
 LayerPtr make_identity(const Config&);  // InputLayer, and noise of training that limn leaves out
 LayerPtr make_flatten(const Config&);

@@ -51,6 +51,7 @@ public:
     virtual Shape output_shape(const std::vector<Shape>& inputs) const = 0;
     virtual Var forward(Tape& tape, const std::vector<Var>& inputs) const = 0;
     virtual bool random_in_training() const { return false; }  // its outputs differ each time
+    virtual bool takes_keywords() const { return false; }      // may it be called with tensors by name? (setting "call")
     // masks: the node that computes each input's mask, -1 where there is none
     virtual MaskUse mask_use(const std::vector<int>& masks) const {
         (void)masks;
@@ -95,6 +96,6 @@ protected:
 // Makes the layer a config describes. An unknown class is an Error that names it and its nearest known relatives.
 LayerPtr make_layer(const Config& config);
 std::vector<std::string> known_layers();
-LayerPtr make_activation(const std::string& name, const ActivationFn& activation);
+LayerPtr make_activation(const Config& config, const ActivationFn& activation);
 
 }  // namespace limn

@@ -54,7 +54,13 @@ static const std::map<std::string, Maker>& makers() {
         {"RNN", make_recurrent},
         {"RepeatVector", make_repeat_vector},
         {"Dropout", make_dropout},
+        {"SpatialDropout1D", make_dropout},
         {"SpatialDropout2D", make_dropout},
+        {"SpatialDropout3D", make_dropout},
+        {"StochasticDepth", make_dropout},
+        {"LayerScale", make_layer_scale},
+        {"CustomScaleLayer", make_custom_scale},
+        {"Operation", make_operation},
         // these do something in training only, and limn leaves it out
         {"GaussianDropout", make_identity},
         {"GaussianNoise", make_identity},

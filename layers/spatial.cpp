@@ -83,14 +83,8 @@ public:
         return {in[0][0], in[0][1] < 0 ? -1 : in[0][1] * rows_, in[0][2] < 0 ? -1 : in[0][2] * columns_, in[0][3]};
     }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
-        // y = x seen through half-pixel centres (engine/reference/pooling.h); backward, the same weights the other way
-        Tensor y = in[0].value.like(output_shape({in[0].shape()}));
-        tape.backend().resize(mode_, in[0].value, y);
-        return tape.record("resize", {in[0]}, y, [mode = mode_](const Tensor& dy, Walk& walk) {
-            Tensor dx = walk.gradient_for(0, dy);
-            walk.backend.resize_grad(mode, dy, dx);
-            walk.give(0, dx);
-        });
+        const Shape out = output_shape({in[0].shape()});
+        return resize(tape, mode_, in[0], out[1], out[2]);
     }
 
 private:

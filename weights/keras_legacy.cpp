@@ -94,6 +94,7 @@ bool names_layer(const std::string& owner, const std::string& layer) {
 }
 
 bool same_role(const std::string& stored, const std::string& wanted) {
+    if (stored == "variable" || stored == "Variable") return true;  // made without a name
     // Keras 3 calls a depthwise kernel "kernel", Keras 1 the table of an Embedding "W"
     return stored == wanted || (stored == "kernel" && (wanted == "depthwise_kernel" || wanted == "embeddings"));
 }

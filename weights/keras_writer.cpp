@@ -66,7 +66,7 @@ std::string keras_config_of(const Model& model) {
     std::vector<std::pair<std::string, int>> made(model.nodes().size());  // node -> layer and call
     Json layers = Json::array();
     for (const Written& w : written) {
-        LIMN_CHECK(!w.layer->keras_config.channels_first, "layer '{}': a network with channels first cannot be written yet", w.name);
+        LIMN_CHECK(w.layer->keras_config.channels_first.empty(), "layer '{}': a network with channels first cannot be written yet", w.name);
         Json calls = Json::array();
         for (int i = w.node; i < int(model.nodes().size()); i++) {
             if (model.node(i).layer.get() != w.layer) continue;
