@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <functional>
-#include <numeric>
 
 #include "autograd/ops.h"
+#include "layers/axis.h"
 #include "layers/core.h"
 
 namespace limn {
@@ -78,12 +78,7 @@ Var Activation::forward(Tape& tape, const std::vector<Var>& in) const {
                : activation_.along == Along::sparsemax   ? sparsemax(tape, v)
                                                          : glu(tape, v);
     };
-    const int rank = x.shape().rank(), axis = axis_of(x.shape());
-    if (axis == rank - 1) return along_last(x);
-    std::vector<int> order(std::size_t(rank), 0);  // swap the axis with the last one, and back
-    std::iota(order.begin(), order.end(), 0);
-    std::swap(order[std::size_t(axis)], order.back());
-    return transpose(tape, along_last(transpose(tape, x, order)), order);
+    return with_axis_last(tape, x, axis_of(x.shape()), along_last);
 }
 
 namespace {
@@ -94,18 +89,30 @@ public:
     explicit PReLU(const Config& config) : Layer(config) {}
     void build(const std::vector<Shape>& inputs) override {
         const int rank = inputs[0].rank();
-        Shape alpha = inputs[0].with(0, 1);
-        for (Index axis : keras_config.integers("shared_axes", {})) alpha[keras_config.nhwc_axis(axis, rank)] = 1;
+        Shape alpha = inputs[0].with(0, 1);  // in the file's order of axes
+        const std::vector<int> order = keras_config.file_order(rank);
+        for (int i = 1; i < rank; i++) alpha[i] = inputs[0][order[std::size_t(i)]];
+        for (Index axis : keras_config.integers("shared_axes", {})) {
+            if (axis < 1 || axis >= rank) reject(fmt::format("there is no axis {} among {}", axis, rank));
+            alpha[int(axis)] = 1;
+        }
         for (int i = 1; i < rank; i++)
             if (alpha[i] < 1) reject("an image size that is not fixed needs shared_axes");
         weights.push_back({"alpha", alpha.without(0), {}});
+        alpha_ = alpha;
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
     MaskUse mask_use(const std::vector<int>&) const override { return {.passes = 0}; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Var negative = relu(tape, scale(tape, in[0], -1));
-        return subtract(tape, relu(tape, in[0]), multiply(tape, negative, tape.parameter(weights[0].value)));
+        Var alpha = reshape(tape, tape.parameter(weights[0].value), alpha_);
+        const std::vector<int> order = keras_config.nhwc_order(alpha_.rank());
+        if (!std::is_sorted(order.begin(), order.end())) alpha = transpose(tape, alpha, order);
+        return subtract(tape, relu(tape, in[0]), multiply(tape, negative, alpha));
     }
+
+private:
+    Shape alpha_;
 };
 
 }  // namespace

@@ -77,6 +77,36 @@ std::pair<Index, Index> Config::pair(const std::string& key, Index otherwise) co
     return {v.front(), v.back()};
 }
 
+std::vector<Index> Config::each(const std::string& key, std::size_t axes, Index otherwise) const {
+    std::vector<Index> v = integers(key, {otherwise});
+    if (v.size() == 1) v.resize(axes, v[0]);
+    if (v.size() != axes) reject(fmt::format("'{}' should be one number or {}", key, axes));
+    return v;
+}
+
+// The numbers in nested lists, in order, and the sizes of the lists.
+static bool collect(const Value& value, std::vector<double>& numbers, std::vector<Index>& sizes, std::size_t depth = 0) {
+    if (const List* list = value.as<List>()) {
+        if (depth == sizes.size() && numbers.empty()) sizes.push_back(Index(list->size()));
+        return depth < sizes.size() && sizes.size() <= Shape::max_rank && sizes[depth] == Index(list->size()) && !list->empty() &&
+               std::all_of(list->begin(), list->end(), [&](const Value& item) { return collect(item, numbers, sizes, depth + 1); });
+    }
+    if (const bool* flag = value.as<bool>()) numbers.push_back(*flag);
+    if (const double* number = value.as<double>()) numbers.push_back(*number);
+    return depth == sizes.size() && (value.as<bool>() || value.as<double>());
+}
+
+Tensor Config::array(const std::string& key) const {
+    const Value* v = find(key);
+    if (!v) return {};
+    std::vector<double> numbers;
+    std::vector<Index> sizes;
+    if (!collect(*v, numbers, sizes)) reject(fmt::format("'{}' should be a number or lists of numbers of one length", key));
+    Tensor t(Shape(std::span<const Index>(sizes)), DType::f64);
+    std::copy(numbers.begin(), numbers.end(), t.data<double>());
+    return t;
+}
+
 int Config::nhwc_axis(Index axis, int rank) const {
     if (axis < 0) axis += rank;
     if (axis < 0 || axis >= rank) reject(fmt::format("there is no axis {} among {}", axis, rank));

@@ -51,6 +51,8 @@ struct Config {
     std::vector<Index> integers(const std::string& key, std::vector<Index> otherwise) const;  // a number counts as a list of one
     std::vector<double> numbers(const std::string& key, std::vector<double> otherwise) const;
     std::pair<Index, Index> pair(const std::string& key, Index otherwise) const;  // one number stands for both
+    std::vector<Index> each(const std::string& key, std::size_t axes, Index otherwise) const;  // one number stands for all axes
+    Tensor array(const std::string& key) const;  // a number or nested lists of numbers, in double; empty if absent
     ActivationFn activation(const std::string& key, const std::string& otherwise = "linear") const;
     const Value* find(const std::string& key) const;
 

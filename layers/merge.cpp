@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "autograd/ops.h"
+#include "layers/axis.h"
 #include "layers/core.h"
 #include "layers/mask.h"
 
@@ -39,6 +40,13 @@ MaskUse merged_mask(const Layer& layer, const std::vector<int>& masks) {
     return {.makes = std::make_shared<Mask>(layer.name, shape, value)};
 }
 
+// Axes of size 1 behind that of the images, so that a shape of fewer axes gets as many.
+Shape lengthened(const Shape& shape, int rank) {
+    std::vector<Index> sizes(shape.begin(), shape.end());
+    sizes.insert(sizes.begin() + 1, std::size_t(std::max(0, rank - shape.rank())), 1);
+    return Shape(std::span<const Index>(sizes));
+}
+
 // Two or more inputs, element by element; axes of size 1 repeat.
 class Merge : public Layer {
 public:
@@ -50,8 +58,9 @@ public:
         for (const Shape& shape : in) {
             if (shape.rank() > out.rank()) out = shape;
         }
-        for (const Shape& shape : in)
-            for (int i = 1; i <= shape.rank(); i++) {
+        for (const Shape& given : in)
+            for (int i = 1; i <= out.rank(); i++) {
+                const Shape shape = lengthened(given, out.rank());
                 if (shape[-i] != out[-i] && shape[-i] != 1 && out[-i] != 1 && shape[-i] >= 0 && out[-i] >= 0)
                     reject(fmt::format("inputs {} and {} do not fit together", in[0].str(), shape.str()));
                 if (out[-i] == 1) out[-i] = shape[-i];
@@ -65,8 +74,11 @@ public:
                        : class_name == "Multiply"                     ? multiply
                        : class_name == "Maximum"                      ? maximum
                                                                       : minimum;
-        Var y = in[0];
-        for (std::size_t i = 1; i < in.size(); i++) y = f(tape, y, in[i]);
+        int rank = 0;
+        for (const Var& x : in) rank = std::max(rank, x.shape().rank());
+        const auto operand = [&](const Var& x) { return x.shape().rank() == rank ? x : reshape(tape, x, lengthened(x.shape(), rank)); };
+        Var y = operand(in[0]);
+        for (std::size_t i = 1; i < in.size(); i++) y = f(tape, y, operand(in[i]));
         return class_name == "Average" ? scale(tape, y, 1.0 / double(in.size())) : y;
     }
 };
@@ -116,8 +128,48 @@ private:
     bool one_by_one_ = false;  // along the axis of the steps
 };
 
+// Products of two inputs along an axis of each: what is left of the first input, then what is left of the second.
+class Dot : public Layer {
+public:
+    explicit Dot(const Config& config) : Layer(config), normalized_(config.flag("normalize", false)) {}
+    void build(const std::vector<Shape>& inputs) override {
+        if (inputs.size() != 2 || inputs[0].rank() < 2 || inputs[1].rank() < 2 || inputs[0].rank() + inputs[1].rank() > 8)
+            reject("it needs two inputs of at least two axes");
+        const std::vector<Index> axes = keras_config.each("axes", 2, -1);
+        for (std::size_t i = 0; i < 2; i++) {
+            axes_[i] = keras_config.nhwc_axis(axes[i], inputs[i].rank());
+            if (axes_[i] == 0) reject("it cannot join the images of a batch");
+        }
+        std::string letters[] = {std::string("bpqrst").substr(0, std::size_t(inputs[0].rank())),
+                                 std::string("buvwxy").substr(0, std::size_t(inputs[1].rank()))};
+        for (std::size_t i = 0; i < 2; i++) letters[i][std::size_t(axes_[i])] = 'i';
+        std::string out = letters[0] + letters[1].substr(1);
+        std::erase(out, 'i');
+        equation_ = letters[0] + "," + letters[1] + "->" + out;
+    }
+    Shape output_shape(const std::vector<Shape>& in) const override {
+        const Index a = in[0][axes_[0]], b = in[1][axes_[1]];
+        if (a != b && a >= 0 && b >= 0) reject(fmt::format("inputs {} and {} do not fit together", in[0].str(), in[1].str()));
+        const Shape left = in[0].without(axes_[0]), right = in[1].without(axes_[1]).without(0);
+        std::vector<Index> sizes(left.begin(), left.end());
+        sizes.insert(sizes.end(), right.begin(), right.end());
+        if (sizes.size() == 1) sizes.push_back(1);
+        return Shape(std::span<const Index>(sizes));
+    }
+    Var forward(Tape& tape, const std::vector<Var>& in) const override {
+        const auto operand = [&](std::size_t i) { return normalized_ ? unit_length(tape, in[i], {axes_[i]}, 1e-12) : in[i]; };
+        return reshape(tape, einsum(tape, equation_, operand(0), operand(1)), output_shape({in[0].shape(), in[1].shape()}));
+    }
+
+private:
+    bool normalized_;
+    std::array<int, 2> axes_{};
+    std::string equation_;
+};
+
 }  // namespace
 
+LayerPtr make_dot(const Config& config) { return std::make_shared<Dot>(config); }
 LayerPtr make_merge(const Config& config) { return std::make_shared<Merge>(config); }
 LayerPtr make_concatenate(const Config& config) { return std::make_shared<Concatenate>(config); }
 

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "autograd/ops.h"
+#include "layers/axis.h"
 #include "layers/core.h"
 
 namespace limn {
@@ -66,26 +67,9 @@ LayerPtr element_wise(const Call& call, std::function<Var(Tape&, const Var&)> f)
 
 // ---- element by element
 
-// A number or nested lists of numbers
-void collect(const Call& call, const Value& value, std::vector<float>& numbers, std::vector<Index>& sizes, std::size_t depth = 0) {
-    if (const List* list = value.as<List>()) {
-        if (depth >= Shape::max_rank || list->empty()) call.reject("its constant is no array");
-        if (depth == sizes.size()) sizes.push_back(Index(list->size()));
-        if (sizes[depth] != Index(list->size())) call.reject("its constant is no array: its rows differ in length");
-        for (const Value& item : *list) collect(call, item, numbers, sizes, depth + 1);
-    } else {
-        const double* number = value.as<double>();
-        const bool* flag = value.as<bool>();
-        if ((!number && !flag) || depth != sizes.size()) call.reject("its constant is no array of numbers");
-        numbers.push_back(number ? float(*number) : *flag);
-    }
-}
-Tensor constant(const Call& call, const Value& value) {
-    std::vector<float> numbers;
-    std::vector<Index> sizes;
-    collect(call, value, numbers, sizes);
-    if (sizes.empty()) sizes = {1};
-    return Tensor::from(Shape(std::span<const Index>(sizes)), numbers);
+Tensor constant(const Call& call, const char* key) {
+    const Tensor c = call.array(key);
+    return c.empty() || c.shape().rank() ? c : c.reshaped({1});
 }
 
 Var power(Tape& tape, const Var& x, double p) {
@@ -121,7 +105,7 @@ LayerPtr make_binary(const Call& call) {
         {"minimum", {minimum, "Minimum"}},
         {"power", {[](Tape& tape, const Var& a, const Var& b) { return exp(tape, multiply(tape, b, log(tape, a))); }, nullptr}}};
     const auto [apply, layer] = functions.at(f);
-    const Tensor fixed = left || right ? constant(call, left ? *left : *right) : Tensor();
+    const Tensor fixed = constant(call, left ? "x1" : "x2");
     const auto shapes = [call, fixed](const std::vector<Shape>& in) {
         if (in.size() != (fixed.empty() ? 2u : 1u)) call.reject("it needs two operands");
         const Shape& other = fixed.empty() ? in[1] : fixed.shape();
@@ -195,11 +179,6 @@ int axis_of(const Config& call, Index axis, int rank) {
     if (axis < 0) axis += rank;
     if (axis < 1 || axis >= rank) call.reject(fmt::format("there is no axis {} (from 1 on) among {}", axis, rank));
     return int(axis);
-}
-
-Var unit_length(Tape& tape, const Var& x, const std::vector<int>& axes, double least) {
-    const Var squares = sum(tape, multiply(tape, x, x), axes);
-    return divide(tape, x, sqrt(tape, maximum(tape, squares, Tensor::full({1}, least, x.value.dtype()))));
 }
 
 LayerPtr make_reduction(const Call& call) {
@@ -448,7 +427,7 @@ LayerPtr make_pool(const Call& call) {
 // ---- products
 
 LayerPtr make_matmul(const Call& call) {
-    const Tensor fixed = call.has("x2") ? constant(call, *call.find("x2")) : Tensor();
+    const Tensor fixed = constant(call, "x2");
     if (call.has("x1")) call.reject("its first operand should be a tensor");
     const auto equation = [call, fixed](const Shape& a, const Shape& b) {
         const bool weight = !fixed.empty() && b.rank() == 2;

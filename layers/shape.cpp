@@ -26,8 +26,7 @@ public:
 class Flatten : public Layer {
 public:
     // Keras moves the channels last before it flattens if told that they are first; else it takes the elements as they lie.
-    explicit Flatten(const Config& config)
-        : Layer(config), as_stored_(config.text("data_format", "channels_last") != "channels_first") {}
+    explicit Flatten(const Config& config) : Layer(config), as_stored_(config.text("data_format", "channels_last") != "channels_first") {}
     Shape output_shape(const std::vector<Shape>& in) const override {
         Index size = 1;
         for (int i = 1; i < in[0].rank(); i++) size = size < 0 || in[0][i] < 0 ? -1 : size * in[0][i];
@@ -35,7 +34,8 @@ public:
     }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const int rank = in[0].shape().rank();
-        const Var x = as_stored_ && keras_config.channels_first.contains(rank) ? transpose(tape, in[0], keras_config.file_order(rank)) : in[0];
+        const Var x =
+            as_stored_ && keras_config.channels_first.contains(rank) ? transpose(tape, in[0], keras_config.file_order(rank)) : in[0];
         return reshape(tape, x, output_shape({in[0].shape()}));
     }
 

@@ -124,8 +124,12 @@ std::vector<Reference> references_from(const Json& j, const std::string& where) 
 }
 
 const std::string* Call::tensor_by_keyword() const {
-    const auto it = std::find_if(keywords.begin(), keywords.end(), [](const auto& k) { return k.second.is_null(); });
-    return it == keywords.end() ? nullptr : &it->first;
+    for (const auto& [name, value] : keywords) {
+        const List* list = value.as<List>();
+        const bool in_list = list && std::any_of(list->begin(), list->end(), [](const Value& v) { return v.is_null(); });
+        if (value.is_null() || in_list) return &name;
+    }
+    return nullptr;
 }
 
 std::vector<Call> calls_of(const Json& layer, const std::string& where) {
