@@ -149,14 +149,15 @@ void load_legacy_weights(const Hdf5File& file, const std::string& group, Model& 
         for (const std::string& dataset : s.weights) list.push_back({dataset, without_last_part(dataset), role_of(dataset)});
         return list;
     };
+    const auto stored_as = [&](const std::string& name) {
+        return std::find_if(stored.begin(), stored.end(), [&](const StoredLayer& s) { return s.name == name; });
+    };
     std::vector<std::string> missing;
     for (const auto& [top, layers] : groups)
-        if (std::none_of(stored.begin(), stored.end(), [&](const StoredLayer& s) { return s.name == top; })) missing.push_back(top);
+        if (stored_as(top) == stored.end()) missing.push_back(top);
 
     if (missing.empty()) {
-        for (const auto& [top, layers] : groups)
-            load_group(file, top, layers,
-                       weights_of(*std::find_if(stored.begin(), stored.end(), [&](const StoredLayer& s) { return s.name == top; })), notes);
+        for (const auto& [top, layers] : groups) load_group(file, top, layers, weights_of(*stored_as(top)), notes);
         LIMN_CHECK(stored.size() == groups.size(), "{}: the file has weights for {} layers, the model has {}", file.path().string(),
                    stored.size(), groups.size());
         return;

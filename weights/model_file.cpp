@@ -62,7 +62,7 @@ static Model known_network(const ModelSource& source, const fs::path& path, cons
     return a->build();
 }
 
-static LoadedModel load(const ModelSource& source) {
+LoadedModel load_model_unprobed(const ModelSource& source) {
     LoadedModel loaded;
     loaded.file = find_file(source.model);
     const Hdf5File file(loaded.file);
@@ -108,8 +108,8 @@ static LoadedModel load(const ModelSource& source) {
 
 LoadedModel load_model(const ModelSource& source) {
     // Arrays stay in the file, so that loading twice costs milliseconds.
-    LIMN_CHECK(survives([&] { load(source); }, 300), "{}: is damaged: the HDF5 library crashes while it reads the file", source.model);
-    return load(source);
+    LIMN_CHECK(survives([&] { load_model_unprobed(source); }, 300), "{}: is damaged: the HDF5 library crashes while it reads the file", source.model);
+    return load_model_unprobed(source);
 }
 
 PreprocessChoice preprocess_of(const LoadedModel& loaded) {

@@ -28,6 +28,7 @@ struct LoadedModel {
 // Opens the file, rebuilds the network (from its config, the given one, or recognised by its layers) and reads the
 // weights; large arrays stay in the file, mapped. Every way in which this can go wrong is one Error.
 LoadedModel load_model(const ModelSource& source);
+LoadedModel load_model_unprobed(const ModelSource& source);  // without the child process (weights/probe.h): for fuzz/
 
 // As the file says, else as the network looks.
 PreprocessChoice preprocess_of(const LoadedModel& loaded);
