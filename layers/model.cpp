@@ -14,16 +14,22 @@ int Model::add_input(const std::string& input_name, Shape shape) {
     return inputs.back();
 }
 
+// The shape of what a layer makes of these; an Error where nothing is left.
+static Shape shape_after(const Layer& layer, const std::vector<Shape>& inputs) {
+    const Shape shape = layer.output_shape(inputs);
+    for (Index size : shape)
+        LIMN_CHECK(size == -1 || size >= 1, "layer '{}' ({}): nothing is left of an input of {}: its output would be {}", layer.name,
+                   layer.class_name, inputs[0].str(), shape.str());
+    return shape;
+}
+
 int Model::add(const std::string& node_name, LayerPtr layer, std::vector<int> reads) {
     LIMN_CHECK(!reads.empty(), "layer '{}' ({}): it has no input", layer->name, layer->class_name);
     std::vector<Shape> shapes;
     for (int i : reads) shapes.push_back(node(i).shape);
     const bool used_before = std::any_of(nodes_.begin(), nodes_.end(), [&](const Node& n) { return n.layer == layer; });
     if (!used_before) layer->build(shapes);
-    const Shape shape = layer->output_shape(shapes);
-    for (Index size : shape)
-        LIMN_CHECK(size == -1 || size >= 1, "layer '{}' ({}): nothing is left of an input of {}: its output would be {}", layer->name,
-                   layer->class_name, shapes[0].str(), shape.str());
+    const Shape shape = shape_after(*layer, shapes);
     const auto activation = layer->activation_after;
     nodes_.push_back({activation ? node_name + ":linear" : node_name, layer, std::move(reads), shape});
     if (!activation) return int(nodes_.size()) - 1;
@@ -117,7 +123,7 @@ Model Model::with_input_size(Index height, Index width) const {
         }
         std::vector<Shape> shapes;
         for (int in : n.inputs) shapes.push_back(fixed.node(in).shape);
-        n.shape = n.layer->output_shape(shapes);
+        n.shape = shape_after(*n.layer, shapes);
     }
     return fixed;
 }
@@ -175,11 +181,22 @@ int Model::frozen_below() const {
 
 void Model::check_inputs(const std::vector<Tensor>& images) const {
     LIMN_CHECK(images.size() == inputs.size(), "model '{}' has {} inputs, {} were given", name, inputs.size(), images.size());
+    bool open = false;
     for (std::size_t i = 0; i < images.size(); i++) {
         const Shape &wanted = node(inputs[i]).shape, &given = images[i].shape();
         bool fits = wanted.rank() == given.rank() && given[0] >= 1 && given[0] == images[0].shape()[0];
         for (int axis = 1; fits && axis < wanted.rank(); axis++) fits = wanted[axis] == -1 ? given[axis] >= 1 : wanted[axis] == given[axis];
         LIMN_CHECK(fits, "input '{}' of model '{}' takes {}, {} was given", node(inputs[i]).name, name, wanted.str(), given.str());
+        open = open || std::find(wanted.begin() + 1, wanted.end(), -1) != wanted.end();
+    }
+    if (!open) return;
+    std::vector<Shape> shapes(nodes_.size()), read;  // an image may be too small for what follows
+    for (std::size_t i = 0; i < images.size(); i++) shapes[std::size_t(inputs[i])] = images[i].shape();
+    for (std::size_t i = 0; i < nodes_.size(); i++) {
+        if (nodes_[i].inputs.empty()) continue;
+        read.clear();
+        for (int in : nodes_[i].inputs) read.push_back(shapes[std::size_t(in)]);
+        shapes[i] = shape_after(*nodes_[i].layer, read);
     }
 }
 

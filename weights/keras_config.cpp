@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "layers/core.h"
 
@@ -11,7 +12,8 @@ namespace limn {
 namespace {
 
 using Json = nlohmann::json;
-constexpr int max_depth = 64;
+constexpr int max_depth = 64, deepest_text = 512;
+constexpr std::size_t most_nodes = 1 << 14;  // models that call each other several times multiply
 
 Value to_value(const Json& j, int depth = 0) {
     LIMN_CHECK(depth < max_depth, "the model's configuration is nested too deeply");
@@ -182,7 +184,8 @@ private:
         const Json& config = member(model, "config", "the model");
         const Json& layers = member(config, "layers", "a functional model");
         const std::string where = path.empty() ? "the model" : "model '" + path + "'";
-        LIMN_CHECK(layers.is_array(), "the model's configuration is wrong: 'layers' of {} should be a list", where);
+        LIMN_CHECK(layers.is_array() && layers.size() <= most_nodes,
+                   "the model's configuration is wrong: 'layers' of {} should be a list (of at most {})", where, most_nodes);
         std::map<std::string, std::vector<std::vector<int>>> results;  // layer -> call -> outputs
 
         const std::vector<Reference> input_refs = references_from(member(config, "input_layers", where), where);
@@ -281,12 +284,10 @@ private:
         return config.is_object() && config.contains("name") ? text_of(config, "name", "a layer") : text_of(layer, "class_name", "a layer");
     }
 
-    std::string unique(const std::string& name) const {
-        const auto taken = [&](const std::string& n) {
-            return std::any_of(model_.nodes().begin(), model_.nodes().end(), [&](const Node& node) { return node.name == n; });
-        };
+    std::string unique(const std::string& name) {
+        LIMN_CHECK(model_.nodes().size() < most_nodes, "the model has more than {} layers: refused", most_nodes);
         std::string candidate = name;
-        for (int i = 2; taken(candidate); i++) candidate = fmt::format("{}#{}", name, i);
+        for (int& uses = uses_[name]; !names_.insert(candidate).second;) candidate = fmt::format("{}#{}", name, ++uses + 1);
         return candidate;
     }
 
@@ -294,13 +295,18 @@ private:
     bool channels_first_;
     int keras_major_;
     std::map<std::string, LayerPtr> layers_;
-    std::map<std::string, int> calls_;
+    std::map<std::string, int> calls_, uses_;
+    std::set<std::string> names_;  // of nodes
 };
 
 }  // namespace
 
 Model model_from_config(const std::string& text, const std::string& keras_version) {
-    const Json root = Json::parse(text, nullptr, false);
+    const auto check_depth = [](int depth, Json::parse_event_t, const Json&) {
+        LIMN_CHECK(depth <= deepest_text, "the model's configuration is nested too deeply");
+        return true;
+    };
+    const Json root = Json::parse(text, check_depth, false);
     LIMN_CHECK(!root.is_discarded() && root.is_object(), "the model's configuration is not valid JSON");
     const std::string class_name = text_of(root, "class_name", "the model");
     LIMN_CHECK(is_model(class_name),

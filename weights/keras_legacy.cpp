@@ -7,6 +7,8 @@ namespace limn {
 
 namespace {
 
+constexpr std::size_t most_weights = 1 << 16;  // the same layer can be listed many times
+
 std::string joined(const std::string& group, const std::string& name) { return group == "/" ? "/" + name : group + "/" + name; }
 
 std::string last_part(const std::string& path) { return path.substr(path.rfind('/') + 1); }
@@ -113,11 +115,13 @@ void load_group(const Hdf5File& file, const std::string& group_name, const std::
 
 std::vector<StoredLayer> stored_layers(const Hdf5File& file, const std::string& group) {
     std::vector<StoredLayer> layers;
+    std::size_t listed = 0;
     for (const std::string& name : file.texts(group, "layer_names")) {
         const std::string path = joined(group, name);
         LIMN_CHECK(file.is_group(path), "{}: the file lists the layer '{}' but does not hold it", file.path().string(), name);
         StoredLayer layer{name, {}};
         for (const std::string& weight : file.texts(path, "weight_names")) {
+            LIMN_CHECK(++listed <= most_weights, "{}: lists more than {} arrays: refused", file.path().string(), most_weights);
             layer.weights.push_back(joined(path, weight));
             LIMN_CHECK(file.has(layer.weights.back()), "{}: layer '{}' lists the array '{}' but the file does not hold it",
                        file.path().string(), name, weight);

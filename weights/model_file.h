@@ -14,6 +14,7 @@ struct ModelSource {
     std::string model;         // a file (.h5, .hdf5) or a published name (vgg16) that was fetched
     std::string config;        // for files with weights only: a .json or .h5 that holds the model_config
     std::string architecture;  // or the name of a known network (vgg16-notop...)
+    bool any_numbers = false;  // take weights that are NaN or infinite, too: to look at them
 };
 
 struct LoadedModel {
@@ -26,9 +27,12 @@ struct LoadedModel {
 };
 
 // Opens the file, rebuilds the network (from its config, the given one, or recognised by its layers) and reads the
-// weights; large arrays stay in the file, mapped. Every way in which this can go wrong is one Error.
+// weights; large arrays stay in the file, mapped. Every way in which this can go wrong is one Error, NaN among the weights included.
 LoadedModel load_model(const ModelSource& source);
 LoadedModel load_model_unprobed(const ModelSource& source);  // without the child process (weights/probe.h): for fuzz/
+
+// A line for each array that holds NaN or infinite numbers.
+std::vector<std::string> broken_weights(const Model& model);
 
 // As the file says, else as the network looks.
 PreprocessChoice preprocess_of(const LoadedModel& loaded);
