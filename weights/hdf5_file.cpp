@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "engine/memory.h"
+#include "weights/file_kind.h"
 
 namespace limn {
 
@@ -100,29 +101,22 @@ std::vector<std::string> steps_of(const std::string& path) {
     return steps;
 }
 
-std::string kind_of(const std::string& head) {
-    if (head.starts_with("PK")) return ", it looks like a zip archive (a .keras file?)";
-    if (head.starts_with("\x89PNG")) return ", it looks like a PNG image";
-    if (head.starts_with("\xff\xd8")) return ", it looks like a JPEG image";
-    if (head.starts_with("{")) return ", it looks like JSON";
-    const bool text = std::all_of(head.begin(), head.end(), [](unsigned char c) { return c >= 32 || c == '\n' || c == '\r' || c == '\t'; });
-    return text ? ", it looks like text" : "";
-}
-
 // Refuses what read_file() would refuse, and what is no HDF5 file at all.
 void check_file(const std::filesystem::path& path) {
     const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     LIMN_CHECK(fd >= 0, "{}: cannot be opened: {}", path.string(), std::strerror(errno));
     struct stat info {};
     const bool known = fstat(fd, &info) == 0;
-    std::string head(64, 0);
+    std::string head(file_kind_head, 0);
     const ssize_t n = known && S_ISREG(info.st_mode) ? pread(fd, head.data(), head.size(), 0) : 0;
     close(fd);
-    LIMN_CHECK(known && !S_ISDIR(info.st_mode), "{}: is a directory, an HDF5 file was expected", path.string());
+    const auto seems = [](const std::string& kind) { return kind.empty() ? "" : ", it looks like " + kind; };
+    LIMN_CHECK(known && !S_ISDIR(info.st_mode), "{}: is a directory, an HDF5 file was expected{}", path.string(), seems(folder_kind(path)));
     LIMN_CHECK(S_ISREG(info.st_mode), "{}: is not a regular file", path.string());
     LIMN_CHECK(info.st_size > 0, "{}: the file is empty", path.string());
     head.resize(std::size_t(std::max<ssize_t>(0, n)));
-    LIMN_CHECK(head.starts_with("\x89HDF") || H5Fis_hdf5(path.c_str()) > 0, "{}: is not an HDF5 file{}", path.string(), kind_of(head));
+    LIMN_CHECK(head.starts_with("\x89HDF") || H5Fis_hdf5(path.c_str()) > 0, "{}: is not an HDF5 file{}", path.string(),
+               seems(file_kind(head)));
 }
 
 }  // namespace
@@ -502,6 +496,10 @@ Tensor Hdf5File::read(const std::string& name) const {
                    "{} ends behind the end of the file, which is cut short", array.what);
         return Tensor::view(array.shape, reinterpret_cast<const float*>(all.data() + *place), mapping_);
     }
+    // Many arrays that are harmless each: what holds for one of them (see Array) holds for all together.
+    unpacked_bytes_ += count * sizeof(float);
+    LIMN_CHECK(unpacked_bytes_ <= suspicious_bytes || unpacked_bytes_ / suspicious_ratio <= bytes().size(),
+               "{}: the file of {} bytes unpacks to more than {} GB: refused", array.what, bytes().size(), unpacked_bytes_ >> 30);
     Tensor out(array.shape);
     if (count == 0) return out;
     const auto read_as = [&](hid_t type, void* to) { checked(H5Dread(array.id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, to), array.what); };

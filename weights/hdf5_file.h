@@ -56,6 +56,7 @@ private:
     std::int64_t file_ = -1;
     mutable std::shared_ptr<const void> mapping_;  // made at the first need; the tensors that look into it keep it alive
     mutable std::size_t mapped_bytes_ = 0;
+    mutable std::uint64_t unpacked_bytes_ = 0;  // of all arrays that were not mapped
 };
 
 // A new file that appears under its name when it is complete. After an Error it is given up: nothing appears.

@@ -5,6 +5,14 @@
 
 namespace limn {
 
+nlohmann::json parse_json(const std::string& text) {
+    const auto check_depth = [](int depth, nlohmann::json::parse_event_t, const nlohmann::json&) {
+        LIMN_CHECK(depth <= 512, "the model's configuration is nested too deeply");
+        return true;
+    };
+    return nlohmann::json::parse(text, check_depth, false);
+}
+
 static Value value_at(const nlohmann::json& j, int depth) {
     using Kind = nlohmann::json::value_t;
     LIMN_CHECK(depth < deepest_json, "the model's configuration is nested too deeply");

@@ -9,6 +9,8 @@ namespace limn {
 
 constexpr int deepest_json = 64;  // nesting of a model's configuration; deeper is an Error
 
+// Discarded (is_discarded()) if the text is no JSON; an Error if it is nested absurdly.
+nlohmann::json parse_json(const std::string& text);
 Value value_from(const nlohmann::json& json);
 nlohmann::ordered_json json_from(const Value& value);  // whole numbers without a point
 

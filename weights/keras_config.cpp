@@ -17,6 +17,7 @@ namespace {
 
 using Json = nlohmann::json;
 constexpr int max_depth = deepest_json;
+constexpr std::size_t most_nodes = 1 << 14;  // models that call each other several times multiply
 
 bool is_model(const std::string& class_name) { return class_name == "Sequential" || class_name == "Functional" || class_name == "Model"; }
 
@@ -132,7 +133,8 @@ private:
         const Json& config = json_member(model, "config", "the model");
         const Json& layers = json_member(config, "layers", "a functional model");
         const std::string where = path.empty() ? "the model" : "model '" + path + "'";
-        LIMN_CHECK(layers.is_array(), "the model's configuration is wrong: 'layers' of {} should be a list", where);
+        LIMN_CHECK(layers.is_array() && layers.size() <= most_nodes,
+                   "the model's configuration is wrong: 'layers' of {} should be a list (of at most {})", where, most_nodes);
         std::map<std::string, std::vector<std::vector<int>>> results;  // layer -> call -> outputs
 
         const std::vector<Reference> input_refs = references_from(json_member(config, "input_layers", where), where);
@@ -228,15 +230,15 @@ private:
             return instantiate(layer, prefix + name + (count > 1 ? fmt::format("#{}/", count) : "/"), layer_path + "/", reads);
         }
         const Json& settings = json_member(layer, "config", "layer '" + name + "'");
+        const auto plain = class_name == "TimeDistributed" ? without_wrapper(settings, name) : std::nullopt;
+        if (plain) return call(*plain, prefix, path, reads, how);
         if (class_name == "Bidirectional" || class_name == "TimeDistributed") {
             const auto inside = [&](const Json& inner, const std::vector<int>& nodes) {
                 return call(inner, prefix + name + "/", layer_path + "/", nodes, how);
             };
             const WrapperCall wrapper{
                 model_, settings, {class_name, unique(prefix + name), {}, channels_first_, keras_major_}, reads, inside};
-            if (class_name == "Bidirectional") return call_bidirectional(wrapper);
-            const auto plain = without_wrapper(settings, name);
-            return plain ? call(*plain, prefix, path, reads, how) : call_time_distributed(wrapper);
+            return class_name == "Bidirectional" ? call_bidirectional(wrapper) : call_time_distributed(wrapper);
         }
         if (const auto operation = operation_of(layer, class_name, settings, how)) {
             const LayerPtr made = make_layer({"Operation", layer_path, *operation, channels_first_, keras_major_});
@@ -293,12 +295,10 @@ private:
                                                              : json_text(layer, "class_name", "a layer");
     }
 
-    std::string unique(const std::string& name) const {
-        const auto taken = [&](const std::string& n) {
-            return std::any_of(model_.nodes().begin(), model_.nodes().end(), [&](const Node& node) { return node.name == n; });
-        };
+    std::string unique(const std::string& name) {
+        LIMN_CHECK(model_.nodes().size() < most_nodes, "the model has more than {} layers: refused", most_nodes);
         std::string candidate = name;
-        for (int i = 2; taken(candidate); i++) candidate = fmt::format("{}#{}", name, i);
+        for (int& uses = uses_[name]; !names_.insert(candidate).second;) candidate = fmt::format("{}#{}", name, ++uses + 1);
         return candidate;
     }
 
@@ -308,7 +308,8 @@ private:
     int keras_major_;
     const Lambdas& lambdas_;
     std::map<std::string, LayerPtr> layers_;
-    std::map<std::string, int> calls_;
+    std::map<std::string, int> calls_, uses_;
+    std::set<std::string> names_;  // of nodes
 };
 
 }  // namespace
@@ -316,14 +317,14 @@ private:
 int keras_major(const std::string& version) { return version.empty() || version[0] < '0' || version[0] > '9' ? 2 : version[0] - '0'; }
 
 std::string keras_version_in(const std::string& json) {
-    const Json root = Json::parse(json, nullptr, false);
+    const Json root = parse_json(json);
     return root.is_object() && root.contains("keras_version") && root["keras_version"].is_string()
                ? root["keras_version"].get<std::string>()
                : "";
 }
 
 Model model_from_config(const std::string& text, const std::string& keras_version, const Lambdas& lambdas) {
-    const Json root = Json::parse(text, nullptr, false);
+    const Json root = parse_json(text);
     LIMN_CHECK(!root.is_discarded() && root.is_object(), "the model's configuration is not valid JSON");
     const std::string class_name = json_text(root, "class_name", "the model");
     LIMN_CHECK(is_model(class_name),

@@ -9,6 +9,8 @@ namespace limn {
 
 namespace {
 
+constexpr std::size_t most_weights = 1 << 16;  // the same layer can be listed many times
+
 std::string joined(const std::string& group, const std::string& name) { return group == "/" ? "/" + name : group + "/" + name; }
 
 std::string last_part(const std::string& path) { return path.substr(path.rfind('/') + 1); }
@@ -184,11 +186,13 @@ std::vector<StoredLayer> stored_layers(const Hdf5File& file, const std::string& 
         }
         return layers;
     }
+    std::size_t listed = 0;
     for (const std::string& name : file.texts(group, "layer_names")) {
         const std::string path = joined(group, name);
         LIMN_CHECK(file.is_group(path), "{}: the file lists the layer '{}' but does not hold it", file.path().string(), name);
         StoredLayer layer{name, {}};
         for (const std::string& weight : file.texts(path, "weight_names")) {
+            LIMN_CHECK(++listed <= most_weights, "{}: lists more than {} arrays: refused", file.path().string(), most_weights);
             layer.weights.push_back(joined(path, weight));
             LIMN_CHECK(file.has(layer.weights.back()), "{}: layer '{}' lists the array '{}' but the file does not hold it",
                        file.path().string(), name, weight);
@@ -237,15 +241,15 @@ void load_legacy_weights(const Hdf5File& file, const std::string& group, int ker
 
     stored.erase(std::remove_if(stored.begin(), stored.end(), [](const StoredLayer& s) { return s.weights.empty(); }), stored.end());
     const WrittenBy by = written_by(file, group, stored, keras_major, notes);
+    const auto stored_as = [&](const std::string& name) {
+        return std::find_if(stored.begin(), stored.end(), [&](const StoredLayer& s) { return s.name == name; });
+    };
     std::vector<std::string> missing;
     for (const auto& [top, layers] : groups)
-        if (std::none_of(stored.begin(), stored.end(), [&](const StoredLayer& s) { return s.name == top; })) missing.push_back(top);
+        if (stored_as(top) == stored.end()) missing.push_back(top);
 
     if (missing.empty()) {
-        for (const auto& [top, layers] : groups)
-            load_group(file, top, layers,
-                       weights_of(*std::find_if(stored.begin(), stored.end(), [&](const StoredLayer& s) { return s.name == top; })), by,
-                       notes);
+        for (const auto& [top, layers] : groups) load_group(file, top, layers, weights_of(*stored_as(top)), by, notes);
         LIMN_CHECK(stored.size() == groups.size(), "{}: the file has weights for {} layers, the model has {}", file.path().string(),
                    stored.size(), groups.size());
         return;

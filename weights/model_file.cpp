@@ -1,8 +1,11 @@
 #include "weights/model_file.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 
 #include "engine/file.h"
+#include "engine/memory.h"
 #include "weights/architectures/architectures.h"
 #include "weights/bundled.h"
 #include "weights/fetch.h"
@@ -17,6 +20,8 @@
 namespace limn {
 
 namespace fs = std::filesystem;
+
+constexpr std::size_t slowest_reading = 4 << 20;  // bytes a second: what is compressed takes longest
 
 static fs::path find_file(const std::string& name) {
     std::error_code ignored;
@@ -102,7 +107,16 @@ static std::vector<std::string> weighted_names(const Hdf5File& file, const std::
     return names;
 }
 
-static LoadedModel load(const ModelSource& source) {
+// Of a file that some other program wrote.
+static std::string contents(const Hdf5File& file) {
+    const std::vector<std::string> names = file.children("/");
+    std::string list;
+    for (const std::string& name : names)
+        if (list.size() < 60) list += (list.empty() ? ": it holds '" : ", '") + name.substr(0, 60) + "'";
+    return list;
+}
+
+LoadedModel load_model_unprobed(const ModelSource& source) {
     LoadedModel loaded;
     loaded.file = find_file(source.model);
     Opened opened = open_file(loaded.file);
@@ -112,8 +126,8 @@ static LoadedModel load(const ModelSource& source) {
     const Hdf5File& file = *opened.weights;
     const std::string group = !has_legacy_weights(file, "/") && file.has("/model_weights") ? "/model_weights" : "/";
     const bool legacy = has_legacy_weights(file, group);
-    LIMN_CHECK(legacy || has_keras3_weights(file), "{}: is an HDF5 file, but not one Keras wrote (neither 'layer_names' nor 'layers')",
-               loaded.file.string());
+    LIMN_CHECK(legacy || has_keras3_weights(file), "{}: is an HDF5 file, but not one Keras wrote (neither 'layer_names' nor 'layers'){}",
+               loaded.file.string(), contents(file));
     if (!source.config.empty()) {
         Opened other = open_file(source.config);
         LIMN_CHECK(!other.config.empty(), "{}: the file holds no model_config", source.config);
@@ -153,8 +167,41 @@ static LoadedModel load(const ModelSource& source) {
 
 LoadedModel load_model(const ModelSource& source) {
     // Arrays stay in the file, so that loading twice costs milliseconds.
-    LIMN_CHECK(survives([&] { load(source); }, 300), "{}: is damaged: the HDF5 library crashes while it reads the file", source.model);
-    return load(source);
+    std::error_code unknown;
+    const std::uintmax_t found = fs::file_size(find_file(source.model), unknown), size = unknown ? 0 : found;
+    ProbeLimits limits;
+    limits.seconds += unsigned(size / slowest_reading);
+    limits.memory += 8 * size;
+    const Probed result = probe([&] { load_model_unprobed(source); }, limits);
+    LIMN_CHECK(result != Probed::endless, "{}: is damaged: reading it has not come to an end after {} s", source.model, limits.seconds);
+    LIMN_CHECK(result == Probed::fine, "{}: is damaged: the HDF5 library crashes while it reads the file", source.model);
+    LoadedModel loaded = load_model_unprobed(source);
+    const auto broken = source.any_numbers ? std::vector<std::string>() : broken_weights(loaded.model);
+    LIMN_CHECK(broken.empty(), "{}: {}: its training went astray, or the file is damaged (`limn inspect` lists all)", loaded.file.string(),
+               broken[0]);
+    return loaded;
+}
+
+// Exponents of eight ones, without a branch: as fast as memory is (138 million numbers: 40 ms).
+static bool all_finite(std::span<const float> values) {
+    constexpr std::uint32_t exponent = 0x7f800000, one = 0x00800000;
+    std::uint32_t overflow = 0;
+    for (const float v : values) overflow |= (std::bit_cast<std::uint32_t>(v) & exponent) + one;
+    return overflow >> 31 == 0;
+}
+
+std::vector<std::string> broken_weights(const Model& model) {
+    std::vector<std::string> found;
+    for (const Layer* layer : model.weighted_layers())
+        for (const Weight& w : layer->weights) {
+            const auto values = w.value.values();
+            if (!all_finite(values))
+                found.push_back(fmt::format("layer '{}': {} of the {} numbers of '{}' are NaN or infinite", layer->name,
+                                            std::ranges::count_if(values, [](float v) { return !std::isfinite(v); }), values.size(),
+                                            w.name));
+            forget_mapped(values.data(), values.size_bytes());
+        }
+    return found;
 }
 
 PreprocessChoice preprocess_of(const LoadedModel& loaded) {

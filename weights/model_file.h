@@ -16,6 +16,7 @@ struct ModelSource {
     std::string config;  // for files with weights only: a .json, .h5 or .keras that holds the model's configuration
     std::string architecture;                         // or the name of a known network (vgg16-notop...)
     std::map<std::string, std::string> lambdas = {};  // what Lambda layers compute, by name (layers/lambda.cpp)
+    bool any_numbers = false;                         // take weights that are NaN or infinite, too: to look at them
 };
 
 struct LoadedModel {
@@ -29,8 +30,12 @@ struct LoadedModel {
 };
 
 // Opens the file, rebuilds the network (from its config, the given one, or recognised by its layers) and reads the
-// weights; large arrays stay in the file, mapped. Every way in which this can go wrong is one Error.
+// weights; large arrays stay in the file, mapped. Every way in which this can go wrong is one Error, NaN among the weights included.
 LoadedModel load_model(const ModelSource& source);
+LoadedModel load_model_unprobed(const ModelSource& source);  // without the child process (weights/probe.h): for fuzz/
+
+// A line for each array that holds NaN or infinite numbers.
+std::vector<std::string> broken_weights(const Model& model);
 
 // As the file says, else as the network looks.
 PreprocessChoice preprocess_of(const LoadedModel& loaded);
