@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "layers/core.h"
+#include "weights/keras_wrappers.h"
 
 namespace limn {
 
@@ -77,19 +79,41 @@ void collect_tensors(const Json& j, std::vector<Reference>& out, const std::stri
     }
 }
 
+struct Call {
+    std::vector<Reference> reads;
+    bool given_mask = false;  // mask=... is a tensor
+    bool with_mask = true;    // Keras 3 hands no mask to a call with several arguments (an initial state) unless one is given
+};
+
 // What each call of a layer reads. Keras 2: [[["a",0,0,{}],["b",0,0,{}]], ...]; Keras 3: [{"args": [...], "kwargs": {...}}, ...]
-std::vector<std::vector<Reference>> calls_of(const Json& layer, const std::string& where) {
-    std::vector<std::vector<Reference>> calls;
+std::vector<Call> calls_of(const Json& layer, const std::string& where) {
+    std::vector<Call> calls;
     if (!layer.contains("inbound_nodes") || layer["inbound_nodes"].is_null()) return calls;
     LIMN_CHECK(layer["inbound_nodes"].is_array(), "the model's configuration is wrong: 'inbound_nodes' of {} should be a list", where);
     for (const Json& node : layer["inbound_nodes"]) {
-        std::vector<Reference> reads;
+        Call call;
         if (node.is_object()) {
-            collect_tensors(member(node, "args", where), reads, where);
+            std::size_t arguments = 0;
+            const auto collect = [&](const Json& argument) {
+                const auto before = call.reads.size();
+                collect_tensors(argument, call.reads, where);
+                arguments += call.reads.size() > before;
+            };
+            for (const Json& argument : member(node, "args", where)) collect(argument);
+            const Json named = node.value("kwargs", Json::object());
+            for (const auto& [key, argument] : named.items())
+                if (key != "mask") collect(argument);
+            call.given_mask = named.contains("mask") && !named["mask"].is_null();
+            call.with_mask = arguments <= 1 || call.given_mask;
         } else {
-            reads = references_from(node, where);
+            call.reads = references_from(node, where);
+            const Json& first = node.is_array() && !node.empty() && node[0].is_array() ? node[0] : node;
+            const Json kwargs = first.size() > 3 && first[3].is_object() ? first[3] : Json::object();
+            if (const Json states = kwargs.value("initial_state", Json()); !states.is_null())
+                for (const Reference& state : references_from(states, where)) call.reads.push_back(state);
+            call.given_mask = !kwargs.value("mask", Json()).is_null();
         }
-        if (!reads.empty()) calls.push_back(std::move(reads));
+        if (!call.reads.empty()) calls.push_back(std::move(call));
     }
     return calls;
 }
@@ -212,7 +236,7 @@ private:
         struct Waiting {
             const Json* layer;
             std::string name;
-            std::vector<std::vector<Reference>> calls;
+            std::vector<Call> calls;
             std::size_t done = 0;
         };
         std::vector<Waiting> waiting;
@@ -220,26 +244,43 @@ private:
             const std::string name = name_of(layer);
             if (!results.contains(name)) waiting.push_back({&layer, name, calls_of(layer, "layer '" + name + "'")});
         }
+        // Keras 3 lists the operations that compute masks, which nothing else reads: limn hands masks on by itself (Model::add).
+        const std::vector<Reference> output_refs = references_from(member(config, "output_layers", where), where);
+        std::set<std::string> needed;
+        std::vector<Reference> open = output_refs;
+        while (!open.empty()) {
+            const std::string layer = open.back().layer;
+            open.pop_back();
+            if (!needed.insert(layer).second) continue;
+            for (const Waiting& w : waiting)
+                if (w.name == layer)
+                    for (const Call& c : w.calls) open.insert(open.end(), c.reads.begin(), c.reads.end());
+        }
+        std::erase_if(waiting, [&](const Waiting& w) { return !needed.contains(w.name); });
+
         for (bool progress = true; progress;) {
             progress = false;
             for (Waiting& w : waiting)
                 while (w.done < w.calls.size()) {
+                    const Call& c = w.calls[w.done];
                     std::vector<int> nodes;
-                    for (const Reference& ref : w.calls[w.done])
+                    for (const Reference& ref : c.reads)
                         if (const auto node = find(ref)) nodes.push_back(*node);
-                    if (nodes.size() != w.calls[w.done].size()) break;
-                    results[w.name].push_back(call(*w.layer, prefix, path, nodes));
+                    if (nodes.size() != c.reads.size()) break;
+                    LIMN_CHECK(!c.given_mask || model_.node(nodes[0]).mask >= 0,
+                               "layer '{}' is given a mask of the model's own; limn knows those of Embedding (mask_zero) and Masking", w.name);
+                    results[w.name].push_back(call(*w.layer, prefix, path, nodes, c.with_mask));
                     w.done++;
                     progress = true;
                 }
         }
         std::vector<int> outputs;
-        for (const Reference& ref : references_from(member(config, "output_layers", where), where)) {
+        for (const Reference& ref : output_refs) {
             const auto node = find(ref);
             if (!node) {
                 for (const Waiting& w : waiting)
                     for (std::size_t i = w.done; i < w.calls.size(); i++)
-                        for (const Reference& r : w.calls[i])
+                        for (const Reference& r : w.calls[i].reads)
                             LIMN_CHECK(find(r) || results.contains(r.layer) ||
                                            std::any_of(waiting.begin(), waiting.end(), [&](const Waiting& o) { return o.name == r.layer; }),
                                        "layer '{}' reads from '{}', which is not in the model", w.name, r.layer);
@@ -251,12 +292,24 @@ private:
     }
 
     // One call of a layer (or of a model as a layer) on the given nodes.
-    std::vector<int> call(const Json& layer, const std::string& prefix, const std::string& path, const std::vector<int>& reads) {
+    std::vector<int> call(const Json& layer, const std::string& prefix, const std::string& path, const std::vector<int>& reads,
+                          bool with_mask = true) {
         const std::string class_name = text_of(layer, "class_name", "a layer"), name = name_of(layer);
         const std::string layer_path = path + name;
         if (is_model(class_name)) {
             const int count = ++calls_[layer_path];
             return instantiate(layer, prefix + name + (count > 1 ? fmt::format("#{}/", count) : "/"), layer_path + "/", reads);
+        }
+        if (class_name == "Bidirectional" || class_name == "TimeDistributed") {
+            const Json& settings = member(layer, "config", "layer '" + name + "'");
+            const auto inside = [&](const Json& inner, const std::vector<int>& nodes) {
+                return call(inner, prefix + name + "/", layer_path + "/", nodes, with_mask);
+            };
+            const WrapperCall wrapper{
+                model_, settings, {class_name, unique(prefix + name), {}, channels_first_, keras_major_}, reads, inside};
+            if (class_name == "Bidirectional") return call_bidirectional(wrapper);
+            const auto plain = without_wrapper(settings, name);
+            return plain ? call(*plain, prefix, path, reads, with_mask) : call_time_distributed(wrapper);
         }
         LayerPtr& made = layers_[layer_path];
         if (!made) {
@@ -264,7 +317,9 @@ private:
             LIMN_CHECK(settings.as<Dict>(), "layer '{}': its configuration should be a dictionary", name);
             made = make_layer({class_name, layer_path, *settings.as<Dict>(), channels_first_, keras_major_});
         }
-        return {model_.add(unique(prefix + name), made, reads)};
+        std::vector<int> nodes{model_.add(unique(prefix + name), made, reads, with_mask)};
+        for (std::size_t i = 1; i < made->parts().size(); i++) nodes.push_back(nodes[0] + int(i));
+        return nodes;
     }
 
     int input(const Json& layer, const std::string& prefix) {

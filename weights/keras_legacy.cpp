@@ -24,7 +24,8 @@ std::string role_of(const std::string& path) {
         if (digits == std::string::npos || name[digits] != '_') break;
         name.resize(digits);
     }
-    static const std::pair<std::string_view, std::string_view> roles[] = {{"depthwise_kernel", "depthwise_kernel"},
+    static const std::pair<std::string_view, std::string_view> roles[] = {{"recurrent_kernel", "recurrent_kernel"},
+                                                                          {"depthwise_kernel", "depthwise_kernel"},
                                                                           {"pointwise_kernel", "pointwise_kernel"},
                                                                           {"moving_mean", "moving_mean"},
                                                                           {"moving_variance", "moving_variance"},
@@ -51,6 +52,7 @@ struct StoredWeight {
 bool names_layer(const std::string& owner, const std::string& layer) {
     const std::string stored = last_part(owner), wanted = last_part(layer);
     if (stored == wanted) return true;
+    if (last_part(without_last_part(owner)) == wanted) return true;  // "bi/forward_lstm/lstm_cell": the weights of a cell
     // a counter that Keras 2 appended when a name had been used before in the same process
     return stored.size() > wanted.size() && stored.starts_with(wanted) && stored[wanted.size()] == '_' &&
            stored.find_first_not_of("0123456789", wanted.size() + 1) == std::string::npos;
