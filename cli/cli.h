@@ -32,6 +32,8 @@ void add_device_options(CLI::App& command, DeviceOptions& options);
 struct Options : DeviceOptions {
     ModelSource source{"paws", "", ""};
     std::string preprocess = "auto", size, resize = "auto", labels;
+    std::vector<std::string> inputs;          // NAME=FILE.npy: what the model takes beside the photo
+    std::string words, question, vocabulary;  // or a sentence for it, and the file with its words
     bool json = false;
 };
 void add_model_options(CLI::App& command, Options& options);
@@ -46,6 +48,9 @@ struct Ready {
     double load_ms = 0;
 };
 Ready prepare(const Options& options);
+
+// The model with the photo as its only input: the others hold what the options say, the same for all photos (beside_photo.cpp).
+Model holding_other_inputs(const Model& model, const Options& options);
 
 // The methods of these names, each once; all: those that apply to the model and to the rest of the request, with a note about the others.
 void choose_methods(Request& request, const std::vector<std::string>& names, const Ready& ready);
