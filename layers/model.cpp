@@ -48,7 +48,8 @@ int Model::add(const std::string& node_name, LayerPtr layer, std::vector<int> re
     const std::vector<LayerPtr> parts = layer->parts();
     nodes_.push_back({node_name + (activation ? ":linear" : parts.empty() ? "" : ":all"), layer, std::move(reads), shape, mask});
     const int made = int(nodes_.size()) - 1;
-    if (activation) return add(node_name, make_activation({"Activation", node_name, {}, layer->keras_config.channels_first}, *activation), {made});
+    if (activation)
+        return add(node_name, make_activation({"Activation", node_name, {}, layer->keras_config.channels_first}, *activation), {made});
     for (std::size_t i = 0; i < parts.size(); i++) add(node_name + (i ? ":" + std::to_string(i) : ""), parts[i], {made});
     return parts.empty() ? made : made + 1;
 }
