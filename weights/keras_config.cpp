@@ -301,6 +301,7 @@ private:
             return instantiate(layer, prefix + name + (count > 1 ? fmt::format("#{}/", count) : "/"), layer_path + "/", reads);
         }
         if (class_name == "Bidirectional" || class_name == "TimeDistributed") {
+            LIMN_CHECK(std::count(path.begin(), path.end(), '/') < 16, "layers are nested too deeply in the model's configuration");
             const Json& settings = member(layer, "config", "layer '" + name + "'");
             const auto inside = [&](const Json& inner, const std::vector<int>& nodes) {
                 return call(inner, prefix + name + "/", layer_path + "/", nodes, with_mask);
