@@ -233,6 +233,7 @@ private:
         const auto plain = class_name == "TimeDistributed" ? without_wrapper(settings, name) : std::nullopt;
         if (plain) return call(*plain, prefix, path, reads, how);
         if (class_name == "Bidirectional" || class_name == "TimeDistributed") {
+            LIMN_CHECK(std::count(path.begin(), path.end(), '/') < 16, "layers are nested too deeply in the model's configuration");
             const auto inside = [&](const Json& inner, const std::vector<int>& nodes) {
                 return call(inner, prefix + name + "/", layer_path + "/", nodes, how);
             };
