@@ -36,6 +36,7 @@ int run(const std::vector<std::string>& arguments) {
     add_inspect(app);
     add_run(app);
     add_init(app);
+    add_convert(app);
     add_fetch(app);
     add_train(app);
     add_evaluate(app);

@@ -35,6 +35,7 @@ public:
         weights.push_back({"alpha", alpha.without(0), {}});
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    MaskUse mask_use(const std::vector<int>&) const override { return {.passes = 0}; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Var negative = relu(tape, scale(tape, in[0], -1));
         return subtract(tape, relu(tape, in[0]), multiply(tape, negative, tape.parameter(weights[0].value)));

@@ -10,6 +10,10 @@ public:
     Activation(const Config& config, const ActivationFn& activation, int softmax_axis = -1)
         : Layer(config), activation_(activation), softmax_axis_(softmax_axis) {}
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    MaskUse mask_use(const std::vector<int>& masks) const override {
+        if (class_name == "Softmax" && masks[0] >= 0) reject("a softmax over the steps that a mask leaves is not known");
+        return {.passes = 0};
+    }
     Var forward(Tape&, const std::vector<Var>& in) const override;
 
     Fusible fusible() const override {

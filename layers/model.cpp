@@ -23,18 +23,33 @@ static Shape shape_after(const Layer& layer, const std::vector<Shape>& inputs) {
     return shape;
 }
 
-int Model::add(const std::string& node_name, LayerPtr layer, std::vector<int> reads) {
+int Model::add(const std::string& node_name, LayerPtr layer, std::vector<int> reads, bool with_mask) {
     LIMN_CHECK(!reads.empty(), "layer '{}' ({}): it has no input", layer->name, layer->class_name);
     std::vector<Shape> shapes;
-    for (int i : reads) shapes.push_back(node(i).shape);
+    std::vector<int> masks;
+    for (int i : reads) shapes.push_back(node(i).shape), masks.push_back(node(i).mask);
     const bool used_before = std::any_of(nodes_.begin(), nodes_.end(), [&](const Node& n) { return n.layer == layer; });
     if (!used_before) layer->build(shapes);
+
+    const MaskUse use = layer->mask_use(masks);
+    int mask = use.passes >= 0 ? masks.at(std::size_t(use.passes)) : -1;
+    if (use.makes) {
+        std::vector<int> sources = reads;
+        std::ranges::copy_if(masks, std::back_inserter(sources), [](int m) { return m >= 0; });
+        mask = add(node_name + ":mask", use.makes, sources);
+    }
+    if (use.reads && with_mask && masks[0] >= 0) {
+        reads.push_back(masks[0]);
+        shapes.push_back(node(masks[0]).shape);
+    }
     const Shape shape = shape_after(*layer, shapes);
     const auto activation = layer->activation_after;
-    nodes_.push_back({activation ? node_name + ":linear" : node_name, layer, std::move(reads), shape});
-    if (!activation) return int(nodes_.size()) - 1;
-    nodes_.push_back({node_name, make_activation(node_name, *activation), {int(nodes_.size()) - 1}, shape});
-    return int(nodes_.size()) - 1;
+    const std::vector<LayerPtr> parts = layer->parts();
+    nodes_.push_back({node_name + (activation ? ":linear" : parts.empty() ? "" : ":all"), layer, std::move(reads), shape, mask});
+    const int made = int(nodes_.size()) - 1;
+    if (activation) return add(node_name, make_activation(node_name, *activation), {made});
+    for (std::size_t i = 0; i < parts.size(); i++) add(node_name + (i ? ":" + std::to_string(i) : ""), parts[i], {made});
+    return parts.empty() ? made : made + 1;
 }
 
 int Model::find(std::string_view wanted) const {
@@ -106,6 +121,7 @@ Model Model::up_to(int last) const {
         if (!needed[i]) continue;
         Node copy = nodes_[i];
         for (int& in : copy.inputs) in = place[std::size_t(in)];
+        if (copy.mask >= 0) copy.mask = place[std::size_t(copy.mask)];
         place[i] = int(part.nodes_.size());
         if (copy.inputs.empty()) part.inputs.push_back(place[i]);
         part.nodes_.push_back(std::move(copy));
@@ -118,7 +134,7 @@ Model Model::with_input_size(Index height, Index width) const {
     Model fixed = *this;
     for (Node& n : fixed.nodes_) {
         if (n.inputs.empty()) {
-            n.shape[1] = height, n.shape[2] = width;
+            if (n.shape.rank() == 4) n.shape[1] = height, n.shape[2] = width;
             continue;
         }
         std::vector<Shape> shapes;
@@ -151,6 +167,7 @@ Model Model::above(int first, std::vector<int>* also_reads) const {
             }
             in = place[std::size_t(in)];
         }
+        if (copy.mask >= 0) copy.mask = place[std::size_t(copy.mask)];
         place[i] = int(part.nodes_.size());
         part.nodes_.push_back(std::move(copy));
     }

@@ -39,9 +39,14 @@ public:
         weights.push_back({"moving_variance", {c}, {}, false});
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    // In training Keras leaves steps that do not count out of the statistics.
+    MaskUse mask_use(const std::vector<int>&) const override { return {.reads = true, .passes = 0}; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Tensor &mean = weight("moving_mean"), &variance = weight("moving_variance");
-        if (tape.training && trainable) return in_training(tape, in[0], mean, variance);
+        if (tape.training && trainable) {
+            if (in.size() > 1) reject("statistics of the steps that a mask leaves are not known in training: freeze the layer");
+            return in_training(tape, in[0], mean, variance);
+        }
         const Tensor& scale = scale_.of({variance, weight("gamma")}, in[0].value, [&] { return scale_of(variance); });
         return affine(tape, in[0], mean, scale, weight("beta"));
     }
@@ -126,6 +131,7 @@ public:
         if (with_beta_) weights.push_back({"beta", shape, {}});
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    MaskUse mask_use(const std::vector<int>&) const override { return {.passes = 0}; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Var centred = subtract(tape, in[0], mean(tape, in[0], axes_));
         const Var variance = mean(tape, multiply(tape, centred, centred), axes_);
@@ -148,6 +154,7 @@ public:
     explicit Rescaling(const Config& config)
         : Layer(config), scale_(config.numbers("scale", {1})), offset_(config.numbers("offset", {0})) {}
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    MaskUse mask_use(const std::vector<int>&) const override { return {.passes = 0}; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Tensor& x = in[0].value;
         const Index c = x.shape()[-1];
@@ -180,6 +187,7 @@ public:
         weights.push_back({"count", {}, {}, false});
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    MaskUse mask_use(const std::vector<int>&) const override { return {.passes = 0}; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Tensor& x = in[0].value;
         const Index c = x.shape()[-1];

@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::size_t longest_text = std::size_t(64) << 20;
 constexpr hssize_t longest_list = 1 << 16;
-constexpr std::size_t most_links = 1 << 20;
+constexpr std::size_t most_links = 1 << 18;  // listed in all: who walks through groups that contain themselves comes to an end
 constexpr std::size_t deepest_path = 64;
 constexpr int highest_rank = 5;
 constexpr hsize_t suspicious_bytes = hsize_t(4) << 30;  // Keras's own limits: larger than this and more than
@@ -130,6 +130,39 @@ Hdf5File::Hdf5File(const std::filesystem::path& path) : path_(path) {
     LIMN_CHECK(file_ >= 0, "{}: is damaged or cut short{}", path.string(), reason());
 }
 
+// HDF5 would copy the image twice; these hand it our own memory instead, which it only reads.
+struct SharedImage {
+    void* bytes;
+    static void* take(size_t, H5FD_file_image_op_t, void* self) { return static_cast<SharedImage*>(self)->bytes; }
+    static void* copy(void* to, const void*, size_t, H5FD_file_image_op_t, void*) { return to; }
+    static void* resize(void*, size_t, H5FD_file_image_op_t, void*) { return nullptr; }
+    static herr_t drop(void*, H5FD_file_image_op_t, void*) { return 0; }
+    static void* same(void* self) { return self; }
+    static herr_t keep(void*) { return 0; }
+};
+
+Hdf5File::Hdf5File(const std::filesystem::path& path, std::vector<std::byte> image) : path_(path) {
+    const Quiet quiet;
+    const auto bytes = std::make_shared<std::vector<std::byte>>(std::move(image));
+    LIMN_CHECK(!bytes->empty(), "{}: is empty", path.string());
+    SharedImage shared{bytes->data()};
+    H5FD_file_image_callbacks_t callbacks{SharedImage::take, SharedImage::copy, SharedImage::resize, SharedImage::drop,
+                                          SharedImage::same, SharedImage::keep, &shared};
+    const Handle<H5Pclose> in_memory(H5Pcreate(H5P_FILE_ACCESS));
+    LIMN_CHECK(in_memory.valid() && H5Pset_fapl_core(in_memory, 1 << 20, false) >= 0 &&
+                   H5Pset_file_image_callbacks(in_memory, &callbacks) >= 0 && H5Pset_file_image(in_memory, bytes->data(), bytes->size()) >= 0,
+               "{}: cannot be opened{}", path.string(), reason());
+    file_ = H5Fopen(path.c_str(), H5F_ACC_RDONLY, in_memory);
+    LIMN_CHECK(file_ >= 0, "{}: is no HDF5 file, or damaged{}", path.string(), reason());
+    mapping_ = std::shared_ptr<const void>(bytes, bytes->data());
+    mapped_bytes_ = bytes->size();
+}
+
+bool Hdf5File::looks_like_one(const std::filesystem::path& path) {
+    const Quiet quiet;
+    return H5Fis_hdf5(path.c_str()) > 0;
+}
+
 Hdf5File::~Hdf5File() {
     const Quiet quiet;
     if (file_ >= 0) H5Fclose(file_);
@@ -191,7 +224,10 @@ std::vector<std::string> Hdf5File::children(const std::string& group) const {
         list.emplace_back(name);
         return list.size() < most_links ? 0 : -1;
     };
-    checked(H5Literate(g, H5_INDEX_NAME, H5_ITER_INC, nullptr, add, &names), what);
+    const herr_t done = H5Literate(g, H5_INDEX_NAME, H5_ITER_INC, nullptr, add, &names);
+    listed_links_ += names.size();
+    LIMN_CHECK(listed_links_ < most_links, "{}: lists more than {} objects, or groups that contain themselves: refused", what, most_links);
+    checked(done, what);
     return names;
 }
 

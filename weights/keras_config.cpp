@@ -6,36 +6,17 @@
 #include <set>
 
 #include "layers/core.h"
+#include "weights/json_value.h"
+#include "weights/keras1.h"
+#include "weights/keras_wrappers.h"
 
 namespace limn {
 
 namespace {
 
 using Json = nlohmann::json;
-constexpr int max_depth = 64, deepest_text = 512;
+constexpr int max_depth = deepest_json;
 constexpr std::size_t most_nodes = 1 << 14;  // models that call each other several times multiply
-
-Value to_value(const Json& j, int depth = 0) {
-    LIMN_CHECK(depth < max_depth, "the model's configuration is nested too deeply");
-    switch (j.type()) {
-        case Json::value_t::boolean: return j.get<bool>();
-        case Json::value_t::number_integer:
-        case Json::value_t::number_unsigned:
-        case Json::value_t::number_float: return j.get<double>();
-        case Json::value_t::string: return j.get<std::string>();
-        case Json::value_t::array: {
-            List list;
-            for (const Json& item : j) list.push_back(to_value(item, depth + 1));
-            return list;
-        }
-        case Json::value_t::object: {
-            Dict dict;
-            for (const auto& [key, item] : j.items()) dict.emplace(key, to_value(item, depth + 1));
-            return dict;
-        }
-        default: return {};
-    }
-}
 
 const Json& member(const Json& j, const char* key, const std::string& where) {
     LIMN_CHECK(j.is_object() && j.contains(key), "the model's configuration is incomplete: {} has no '{}'", where, key);
@@ -79,19 +60,46 @@ void collect_tensors(const Json& j, std::vector<Reference>& out, const std::stri
     }
 }
 
+struct Call {
+    std::vector<Reference> reads;
+    bool given_mask = false;  // mask=... is a tensor
+    bool with_mask = true;    // Keras 3 hands no mask to a call with several arguments (an initial state) unless one is given
+};
+
+// null, or a list of nothing else
+bool is_nothing(const Json& j) {
+    return j.is_null() || (j.is_array() && std::all_of(j.begin(), j.end(), [](const Json& item) { return item.is_null(); }));
+}
+
 // What each call of a layer reads. Keras 2: [[["a",0,0,{}],["b",0,0,{}]], ...]; Keras 3: [{"args": [...], "kwargs": {...}}, ...]
-std::vector<std::vector<Reference>> calls_of(const Json& layer, const std::string& where) {
-    std::vector<std::vector<Reference>> calls;
+std::vector<Call> calls_of(const Json& layer, const std::string& where) {
+    std::vector<Call> calls;
     if (!layer.contains("inbound_nodes") || layer["inbound_nodes"].is_null()) return calls;
     LIMN_CHECK(layer["inbound_nodes"].is_array(), "the model's configuration is wrong: 'inbound_nodes' of {} should be a list", where);
     for (const Json& node : layer["inbound_nodes"]) {
-        std::vector<Reference> reads;
+        Call call;
         if (node.is_object()) {
-            collect_tensors(member(node, "args", where), reads, where);
+            std::size_t arguments = 0;
+            const auto collect = [&](const Json& argument) {
+                const auto before = call.reads.size();
+                collect_tensors(argument, call.reads, where);
+                arguments += call.reads.size() > before;
+            };
+            for (const Json& argument : member(node, "args", where)) collect(argument);
+            const Json named = node.value("kwargs", Json::object());
+            for (const auto& [key, argument] : named.items())
+                if (key != "mask") collect(argument);
+            call.given_mask = !is_nothing(named.value("mask", Json()));
+            call.with_mask = arguments <= 1 || call.given_mask;
         } else {
-            reads = references_from(node, where);
+            call.reads = references_from(node, where);
+            const Json& first = node.is_array() && !node.empty() && node[0].is_array() ? node[0] : node;
+            const Json kwargs = first.size() > 3 && first[3].is_object() ? first[3] : Json::object();
+            if (const Json states = kwargs.value("initial_state", Json()); !states.is_null())
+                for (const Reference& state : references_from(states, where)) call.reads.push_back(state);
+            call.given_mask = !is_nothing(kwargs.value("mask", Json()));
         }
-        if (!reads.empty()) calls.push_back(std::move(reads));
+        if (!call.reads.empty()) calls.push_back(std::move(call));
     }
     return calls;
 }
@@ -100,16 +108,32 @@ bool is_model(const std::string& class_name) { return class_name == "Sequential"
 
 bool uses_channels_first(const Json& j, int depth = 0) {
     if (depth > max_depth) return false;
-    if (j.is_object() && j.contains("data_format") && j["data_format"] == "channels_first") return true;
+    if (j.is_object() && (j.value("data_format", Json()) == "channels_first" || j.value("dim_ordering", Json()) == "th")) return true;
     if (j.is_object() || j.is_array())
         for (const Json& item : j)
             if (item.is_structured() && uses_channels_first(item, depth + 1)) return true;
     return false;
 }
 
+// Does a layer of images have its channels last? (Layers of sequences always do.)
+bool uses_channels_last(const Json& j, int depth = 0) {
+    if (depth > max_depth || !j.is_structured()) return false;
+    if (j.is_object() && j.contains("config") && j["config"].is_object()) {
+        const std::string class_name = j.value("class_name", Json()).is_string() ? j["class_name"].get<std::string>() : "";
+        const bool of_images = class_name.find("2D") != std::string::npos || class_name.find("3D") != std::string::npos;
+        const Json &format = j["config"].value("data_format", Json()), &ordering = j["config"].value("dim_ordering", Json());
+        if (of_images && (format == "channels_last" || ordering == "tf")) return true;
+    }
+    return std::any_of(j.begin(), j.end(), [&](const Json& item) { return uses_channels_last(item, depth + 1); });
+}
+
 class Builder {
 public:
-    Builder(const Json& root, int keras_major) : channels_first_(uses_channels_first(root)), keras_major_(keras_major) {}
+    Builder(const Json& root, int keras_major, const Lambdas& lambdas) : keras_major_(keras_major), lambdas_(lambdas) {
+        const bool first = uses_channels_first(root);
+        mixed_formats_ = first && uses_channels_last(root);
+        channels_first_ = first && !mixed_formats_;
+    }
 
     Model build(const Json& root) {
         model_.name = member(root, "config", "the model").is_object() ? root["config"].value("name", std::string("model")) : "model";
@@ -215,7 +239,7 @@ private:
         struct Waiting {
             const Json* layer;
             std::string name;
-            std::vector<std::vector<Reference>> calls;
+            std::vector<Call> calls;
             std::size_t done = 0;
         };
         std::vector<Waiting> waiting;
@@ -223,26 +247,43 @@ private:
             const std::string name = name_of(layer);
             if (!results.contains(name)) waiting.push_back({&layer, name, calls_of(layer, "layer '" + name + "'")});
         }
+        // Keras 3 lists the operations that compute masks, which nothing else reads: limn hands masks on by itself (Model::add).
+        const std::vector<Reference> output_refs = references_from(member(config, "output_layers", where), where);
+        std::set<std::string> needed;
+        std::vector<Reference> open = output_refs;
+        while (!open.empty()) {
+            const std::string layer = open.back().layer;
+            open.pop_back();
+            if (!needed.insert(layer).second) continue;
+            for (const Waiting& w : waiting)
+                if (w.name == layer)
+                    for (const Call& c : w.calls) open.insert(open.end(), c.reads.begin(), c.reads.end());
+        }
+        std::erase_if(waiting, [&](const Waiting& w) { return !needed.contains(w.name); });
+
         for (bool progress = true; progress;) {
             progress = false;
             for (Waiting& w : waiting)
                 while (w.done < w.calls.size()) {
+                    const Call& c = w.calls[w.done];
                     std::vector<int> nodes;
-                    for (const Reference& ref : w.calls[w.done])
+                    for (const Reference& ref : c.reads)
                         if (const auto node = find(ref)) nodes.push_back(*node);
-                    if (nodes.size() != w.calls[w.done].size()) break;
-                    results[w.name].push_back(call(*w.layer, prefix, path, nodes));
+                    if (nodes.size() != c.reads.size()) break;
+                    LIMN_CHECK(!c.given_mask || model_.node(nodes[0]).mask >= 0,
+                               "layer '{}' is given a mask of the model's own; limn knows those of Embedding (mask_zero) and Masking", w.name);
+                    results[w.name].push_back(call(*w.layer, prefix, path, nodes, c.with_mask));
                     w.done++;
                     progress = true;
                 }
         }
         std::vector<int> outputs;
-        for (const Reference& ref : references_from(member(config, "output_layers", where), where)) {
+        for (const Reference& ref : output_refs) {
             const auto node = find(ref);
             if (!node) {
                 for (const Waiting& w : waiting)
                     for (std::size_t i = w.done; i < w.calls.size(); i++)
-                        for (const Reference& r : w.calls[i])
+                        for (const Reference& r : w.calls[i].reads)
                             LIMN_CHECK(find(r) || results.contains(r.layer) ||
                                            std::any_of(waiting.begin(), waiting.end(), [&](const Waiting& o) { return o.name == r.layer; }),
                                        "layer '{}' reads from '{}', which is not in the model", w.name, r.layer);
@@ -254,20 +295,55 @@ private:
     }
 
     // One call of a layer (or of a model as a layer) on the given nodes.
-    std::vector<int> call(const Json& layer, const std::string& prefix, const std::string& path, const std::vector<int>& reads) {
+    std::vector<int> call(const Json& layer, const std::string& prefix, const std::string& path, const std::vector<int>& reads,
+                          bool with_mask = true) {
         const std::string class_name = text_of(layer, "class_name", "a layer"), name = name_of(layer);
         const std::string layer_path = path + name;
         if (is_model(class_name)) {
             const int count = ++calls_[layer_path];
             return instantiate(layer, prefix + name + (count > 1 ? fmt::format("#{}/", count) : "/"), layer_path + "/", reads);
         }
+        if (class_name == "Bidirectional" || class_name == "TimeDistributed") {
+            const Json& settings = member(layer, "config", "layer '" + name + "'");
+            const auto inside = [&](const Json& inner, const std::vector<int>& nodes) {
+                return call(inner, prefix + name + "/", layer_path + "/", nodes, with_mask);
+            };
+            const WrapperCall wrapper{
+                model_, settings, {class_name, unique(prefix + name), {}, channels_first_, keras_major_}, reads, inside};
+            if (class_name == "Bidirectional") return call_bidirectional(wrapper);
+            const auto plain = without_wrapper(settings, name);
+            return plain ? call(*plain, prefix, path, reads, with_mask) : call_time_distributed(wrapper);
+        }
         LayerPtr& made = layers_[layer_path];
         if (!made) {
-            const Value settings = to_value(member(layer, "config", "layer '" + name + "'"));
+            const Value settings = value_from(member(layer, "config", "layer '" + name + "'"));
             LIMN_CHECK(settings.as<Dict>(), "layer '{}': its configuration should be a dictionary", name);
-            made = make_layer({class_name, layer_path, *settings.as<Dict>(), channels_first_, keras_major_});
+            Config config{class_name, layer_path, *settings.as<Dict>(), channels_first_, keras_major_};
+            translate_keras1(config.class_name, config.settings);
+            if (class_name == "Lambda") config.settings = expression_of(name);
+            made = make_layer(config);
         }
-        return {model_.add(unique(prefix + name), made, reads)};
+        if (mixed_formats_ && made->keras_config.text("data_format", "") == "channels_first" && model_.node(reads.at(0)).shape.rank() == 4)
+            return {call_channels_first(made, prefix + name, reads)};
+        std::vector<int> nodes{model_.add(unique(prefix + name), made, reads, with_mask)};
+        for (std::size_t i = 1; i < made->parts().size(); i++) nodes.push_back(nodes[0] + int(i));
+        return nodes;
+    }
+
+    // A layer with channels first in a model where others have them last: between two moves of the axes.
+    int call_channels_first(const LayerPtr& layer, const std::string& name, std::vector<int> reads) {
+        const auto moved = [&](int node, const char* suffix, List dims) {
+            const std::string moved_name = unique(name + suffix);
+            return model_.add(moved_name, make_layer({"Permute", moved_name, {{"dims", std::move(dims)}}, false, keras_major_}), {node});
+        };
+        for (int& node : reads) node = moved(node, ":channels_last", {2.0, 3.0, 1.0});
+        const int value = model_.add(unique(name), layer, reads);
+        return model_.node(value).shape.rank() == 4 ? moved(value, ":channels_first", {3.0, 1.0, 2.0}) : value;
+    }
+
+    Dict expression_of(const std::string& lambda) const {
+        const auto it = lambdas_.find(lambda);
+        return it == lambdas_.end() ? Dict{} : Dict{{"expression", it->second}};
     }
 
     int input(const Json& layer, const std::string& prefix) {
@@ -292,8 +368,9 @@ private:
     }
 
     Model model_;
-    bool channels_first_;
+    bool channels_first_, mixed_formats_;
     int keras_major_;
+    const Lambdas& lambdas_;
     std::map<std::string, LayerPtr> layers_;
     std::map<std::string, int> calls_, uses_;
     std::set<std::string> names_;  // of nodes
@@ -301,19 +378,23 @@ private:
 
 }  // namespace
 
-Model model_from_config(const std::string& text, const std::string& keras_version) {
-    const auto check_depth = [](int depth, Json::parse_event_t, const Json&) {
-        LIMN_CHECK(depth <= deepest_text, "the model's configuration is nested too deeply");
-        return true;
-    };
-    const Json root = Json::parse(text, check_depth, false);
+int keras_major(const std::string& version) { return version.empty() || version[0] < '0' || version[0] > '9' ? 2 : version[0] - '0'; }
+
+std::string keras_version_in(const std::string& json) {
+    const Json root = parsed_json(json);
+    return root.is_object() && root.contains("keras_version") && root["keras_version"].is_string()
+               ? root["keras_version"].get<std::string>()
+               : "";
+}
+
+Model model_from_config(const std::string& text, const std::string& keras_version, const Lambdas& lambdas) {
+    const Json root = parsed_json(text);
     LIMN_CHECK(!root.is_discarded() && root.is_object(), "the model's configuration is not valid JSON");
     const std::string class_name = text_of(root, "class_name", "the model");
     LIMN_CHECK(is_model(class_name),
                "the model is a {}: a subclassed model cannot be rebuilt from its file; Sequential and functional ones can", class_name);
-    const int major = keras_version.empty() || keras_version[0] < '0' || keras_version[0] > '9' ? 2 : keras_version[0] - '0';
     try {
-        return Builder(root, major).build(root);
+        return Builder(root, keras_major(keras_version), lambdas).build(root);
     } catch (const Json::exception& e) {
         fail("the model's configuration is wrong: {}", e.what());
     }
