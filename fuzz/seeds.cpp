@@ -11,6 +11,7 @@
 #include "weights/keras_writer.h"
 #include "weights/model_file.h"
 #include "weights/npy.h"
+#include "weights/zip_file.h"
 
 using namespace limn;
 namespace fs = std::filesystem;
@@ -124,6 +125,12 @@ void write_models(const fs::path& folder) {
         save_model(folder / "hdf5" / name, model, {{"cat", "dog"}, "tf", "8x8", "bilinear"},
                    name == "cam" ? Precision::f16 : Precision::f32);
         if (name == "cam") save_weights(folder / "hdf5" / "weights", model);
+        if (name != "cam" && name != "branches") continue;
+        make_folder(folder / "keras");
+        const fs::path archive = folder / "keras" / (name + ".keras");
+        convert_model(archive, load_model_unprobed({(folder / "hdf5" / name).string(), "", ""}));
+        const auto inside = ZipFile(archive).read("model.weights.h5", 1 << 20);
+        write(folder / "hdf5" / (name + ".weights"), inside);
     }
 }
 

@@ -59,7 +59,6 @@ std::string said(std::string_view kind, std::string_view advice) {
 }  // namespace
 
 std::string file_kind(std::string_view head) {
-    if (has(head, 0, "PK\3\4"sv) && head.substr(0, 128).find("/data.pkl") != head.npos) return said("a PyTorch checkpoint", keras_only);
     for (const Magic& m : magics)
         if (has(head, m.at, m.bytes)) return said(m.kind, m.advice);
     if (is_onnx(head)) return said("an ONNX model", keras_only);

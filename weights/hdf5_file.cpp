@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::size_t longest_text = std::size_t(64) << 20;
 constexpr hssize_t longest_list = 1 << 16;
-constexpr std::size_t most_links = 1 << 20;
+constexpr std::size_t most_links = 1 << 18;  // listed in all: who walks through groups that contain themselves comes to an end
 constexpr std::size_t deepest_path = 64;
 constexpr int highest_rank = 5;
 constexpr hsize_t suspicious_bytes = hsize_t(4) << 30;  // Keras's own limits: larger than this and more than
@@ -224,7 +224,10 @@ std::vector<std::string> Hdf5File::children(const std::string& group) const {
         list.emplace_back(name);
         return list.size() < most_links ? 0 : -1;
     };
-    checked(H5Literate(g, H5_INDEX_NAME, H5_ITER_INC, nullptr, add, &names), what);
+    const herr_t done = H5Literate(g, H5_INDEX_NAME, H5_ITER_INC, nullptr, add, &names);
+    listed_links_ += names.size();
+    LIMN_CHECK(listed_links_ < most_links, "{}: lists more than {} objects, or groups that contain themselves: refused", what, most_links);
+    checked(done, what);
     return names;
 }
 

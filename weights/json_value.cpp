@@ -5,9 +5,10 @@
 
 namespace limn {
 
-nlohmann::json parse_json(const std::string& text) {
+nlohmann::json parsed_json(const std::string& text) {
+    constexpr int deepest_text = 512;  // models within models; Keras's own files are 20 deep
     const auto check_depth = [](int depth, nlohmann::json::parse_event_t, const nlohmann::json&) {
-        LIMN_CHECK(depth <= 512, "the model's configuration is nested too deeply");
+        LIMN_CHECK(depth <= deepest_text, "the model's configuration is nested too deeply");
         return true;
     };
     return nlohmann::json::parse(text, check_depth, false);

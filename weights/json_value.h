@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 
 #include "layers/config.h"
 
@@ -9,8 +10,9 @@ namespace limn {
 
 constexpr int deepest_json = 64;  // nesting of a model's configuration; deeper is an Error
 
-// Discarded (is_discarded()) if the text is no JSON; an Error if it is nested absurdly.
-nlohmann::json parse_json(const std::string& text);
+// Not JSON: a discarded value. Nested absurdly deep: an Error, before memory is taken for all of it.
+nlohmann::json parsed_json(const std::string& text);
+
 Value value_from(const nlohmann::json& json);
 nlohmann::ordered_json json_from(const Value& value);  // whole numbers without a point
 

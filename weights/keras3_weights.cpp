@@ -158,7 +158,7 @@ std::string snake_case(const std::string& class_name) {
 StorePaths store_paths(const std::string& config) {
     StorePaths paths;
     try {
-        walk_config(parse_json(config), "", "", paths, 0);
+        walk_config(parsed_json(config), "", "", paths, 0);
     } catch (const Json::exception& e) {
         fail("the model's configuration is wrong: {}", e.what());
     }

@@ -318,14 +318,14 @@ private:
 int keras_major(const std::string& version) { return version.empty() || version[0] < '0' || version[0] > '9' ? 2 : version[0] - '0'; }
 
 std::string keras_version_in(const std::string& json) {
-    const Json root = parse_json(json);
+    const Json root = parsed_json(json);
     return root.is_object() && root.contains("keras_version") && root["keras_version"].is_string()
                ? root["keras_version"].get<std::string>()
                : "";
 }
 
 Model model_from_config(const std::string& text, const std::string& keras_version, const Lambdas& lambdas) {
-    const Json root = parse_json(text);
+    const Json root = parsed_json(text);
     LIMN_CHECK(!root.is_discarded() && root.is_object(), "the model's configuration is not valid JSON");
     const std::string class_name = json_text(root, "class_name", "the model");
     LIMN_CHECK(is_model(class_name),

@@ -170,6 +170,11 @@ void load_group(const Hdf5File& file, const std::string& group_name, const std::
 
 std::vector<StoredLayer> stored_layers(const Hdf5File& file, const std::string& group) {
     std::vector<StoredLayer> layers;
+    std::size_t listed = 0;
+    const auto add = [&](StoredLayer& layer, const std::string& array) {
+        LIMN_CHECK(++listed <= most_weights, "{}: lists more than {} arrays: refused", file.path().string(), most_weights);
+        layer.weights.push_back(array);
+    };
     const auto count = [&](const std::string& at, const char* name) {
         const auto numbers = file.numbers(at, name);
         LIMN_CHECK(numbers && numbers->size() == 1 && (*numbers)[0] >= 0 && (*numbers)[0] < 1 << 16, "{}: '{}' of '{}' should be a count",
@@ -181,19 +186,17 @@ std::vector<StoredLayer> stored_layers(const Hdf5File& file, const std::string& 
             StoredLayer layer{fmt::format("layer_{}", i), {}};
             const std::string path = joined(group, layer.name);
             LIMN_CHECK(file.is_group(path), "{}: the file should hold '{}'", file.path().string(), path);
-            for (Index p = 0; p < count(path, "nb_params"); p++) layer.weights.push_back(fmt::format("{}/param_{}", path, p));
+            for (Index p = 0; p < count(path, "nb_params"); p++) add(layer, fmt::format("{}/param_{}", path, p));
             layers.push_back(std::move(layer));
         }
         return layers;
     }
-    std::size_t listed = 0;
     for (const std::string& name : file.texts(group, "layer_names")) {
         const std::string path = joined(group, name);
         LIMN_CHECK(file.is_group(path), "{}: the file lists the layer '{}' but does not hold it", file.path().string(), name);
         StoredLayer layer{name, {}};
         for (const std::string& weight : file.texts(path, "weight_names")) {
-            LIMN_CHECK(++listed <= most_weights, "{}: lists more than {} arrays: refused", file.path().string(), most_weights);
-            layer.weights.push_back(joined(path, weight));
+            add(layer, joined(path, weight));
             LIMN_CHECK(file.has(layer.weights.back()), "{}: layer '{}' lists the array '{}' but the file does not hold it",
                        file.path().string(), name, weight);
         }
@@ -240,10 +243,10 @@ void load_legacy_weights(const Hdf5File& file, const std::string& group, int ker
     }
 
     stored.erase(std::remove_if(stored.begin(), stored.end(), [](const StoredLayer& s) { return s.weights.empty(); }), stored.end());
-    const WrittenBy by = written_by(file, group, stored, keras_major, notes);
     const auto stored_as = [&](const std::string& name) {
         return std::find_if(stored.begin(), stored.end(), [&](const StoredLayer& s) { return s.name == name; });
     };
+    const WrittenBy by = written_by(file, group, stored, keras_major, notes);
     std::vector<std::string> missing;
     for (const auto& [top, layers] : groups)
         if (stored_as(top) == stored.end()) missing.push_back(top);

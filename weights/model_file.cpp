@@ -99,14 +99,6 @@ static Model known_network(const ModelSource& source, const fs::path& path, cons
     return a->build();
 }
 
-static std::vector<std::string> weighted_names(const Hdf5File& file, const std::string& group, bool legacy) {
-    if (!legacy) return keras3_layer_names(file);
-    std::vector<std::string> names;
-    for (const StoredLayer& layer : stored_layers(file, group))
-        if (!layer.weights.empty()) names.push_back(layer.name);
-    return names;
-}
-
 // Of a file that some other program wrote.
 static std::string contents(const Hdf5File& file) {
     const std::vector<std::string> names = file.children("/");
@@ -114,6 +106,14 @@ static std::string contents(const Hdf5File& file) {
     for (const std::string& name : names)
         if (list.size() < 60) list += (list.empty() ? ": it holds '" : ", '") + name.substr(0, 60) + "'";
     return list;
+}
+
+static std::vector<std::string> weighted_names(const Hdf5File& file, const std::string& group, bool legacy) {
+    if (!legacy) return keras3_layer_names(file);
+    std::vector<std::string> names;
+    for (const StoredLayer& layer : stored_layers(file, group))
+        if (!layer.weights.empty()) names.push_back(layer.name);
+    return names;
 }
 
 LoadedModel load_model_unprobed(const ModelSource& source) {

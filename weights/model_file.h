@@ -16,7 +16,7 @@ struct ModelSource {
     std::string config;  // for files with weights only: a .json, .h5 or .keras that holds the model's configuration
     std::string architecture;                         // or the name of a known network (vgg16-notop...)
     std::map<std::string, std::string> lambdas = {};  // what Lambda layers compute, by name (layers/lambda.cpp)
-    bool any_numbers = false;                         // take weights that are NaN or infinite, too: to look at them
+    bool any_numbers = false;  // take weights that are NaN or infinite, too: to look at them
 };
 
 struct LoadedModel {

@@ -100,6 +100,21 @@ TEST_CASE("groups that contain themselves by hard links") {
     CHECK(complaint([&] { (void)file.has(endless); }).find("more than 64 groups deep: refused") != std::string::npos);
 }
 
+TEST_CASE("a .weights.h5 whose layers contain all layers by hard links") {
+    const Bomb bomb;
+    const hid_t file = H5Fcreate(bomb.file.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    H5Gclose(H5Gcreate2(file, "/layers", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    for (int i = 0; i < 20; i++) {
+        const std::string layer = "/layers/conv2d_" + std::to_string(i);
+        H5Gclose(H5Gcreate2(file, layer.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+        for (const char* inside : {"/layers", "/cell"})
+            REQUIRE(H5Lcreate_hard(file, "/layers", file, (layer + inside).c_str(), H5P_DEFAULT, H5P_DEFAULT) >= 0);
+    }
+    H5Fclose(file);
+    write_file(bomb.path / "config.json", tiny_config().dump());
+    check_says(bomb.refusal((bomb.path / "config.json").string()), "groups that contain themselves: refused");
+}
+
 TEST_CASE("arrays that declare more than is stored: by themselves, and many of them together") {
     const Bomb bomb;
     Json config = tiny_config();

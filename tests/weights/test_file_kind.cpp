@@ -1,7 +1,10 @@
 // Files that never were Keras files: one line says what they are and what to do.
+#include <array>
+
 #include "engine/file.h"
 #include "tests/support.h"
 #include "tests/support_models.h"
+#include "weights/zip_file.h"
 
 using namespace limn;
 using namespace std::string_view_literals;
@@ -29,8 +32,6 @@ TEST_CASE("files of other programs are named, with what to do") {
         {"\n <!DOCTYPE html>\n<html lang=\"en\">", "a web page: the download went wrong"},
         {"<HTML><body>404", "a web page: the download went wrong"},
         {"<?xml version=\"1.0\"?><Error>", "XML: limn reads what Keras saves"},
-        {"PK\3\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x10\0\0\0archive/data.pkl"sv,
-         "a PyTorch checkpoint: limn reads what Keras saves"},
         {"\x80\2\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."sv, "a PyTorch checkpoint: limn reads what Keras saves"},
         {"\x80\4\x95\x10\0\0\0\0\0\0\0"sv, "a Python pickle"},
         {"\x08\x07\x12\x07pytorch\x1a\x05"
@@ -52,6 +53,10 @@ TEST_CASE("files of other programs are named, with what to do") {
         CAPTURE(message);
         CHECK(message.find("is not an HDF5 file, it looks like " + std::string(f.said)) != std::string::npos);
     }
+    write_zip(path, std::array{ZipMember{"archive/data.pkl", {}}});
+    CHECK(refusal(path).find("not one Keras wrote (no config.json); it looks like a PyTorch file") != std::string::npos);
+    write_file(path, "PK\3\4 and no more");
+    CHECK(refusal(path).find("cannot be opened as a zip archive") != std::string::npos);
     write_file(path, std::string(257, '\0') + "ustar");
     CHECK(refusal(path).find("a tar archive: unpack it first") != std::string::npos);
     for (const std::string_view unknown : {"\x01\x02\x03\x04"sv, "\x08\x07\x12\xff\xff"sv, "\0"sv}) {
@@ -79,7 +84,7 @@ TEST_CASE("HDF5 files of other programs: what they hold is listed") {
         file.group("/#refs#");
         file.commit();
     }
-    CHECK(refusal(path).ends_with("is an HDF5 file, but not one Keras wrote (no 'layer_names'): it holds '#refs#', 'temperature'"));
+    CHECK(refusal(path).ends_with("is an HDF5 file, but not one Keras wrote (neither 'layer_names' nor 'layers'): it holds '#refs#', 'temperature'"));
     {
         Hdf5Writer file(path);
         for (int i = 0; i < 1000; i++) file.group("/" + std::string(100, char('a' + i % 26)) + std::to_string(i));
