@@ -11,7 +11,7 @@ using namespace limn;
 namespace {
 
 Config config_of(const std::string& class_name, Dict settings, const std::string& name = "layer", int keras_major = 3) {
-    return {class_name, name, std::move(settings), false, keras_major};
+    return {class_name, name, std::move(settings), {}, keras_major};
 }
 
 Config cell(const std::string& class_name, Dict settings) {

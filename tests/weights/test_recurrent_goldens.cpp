@@ -18,7 +18,7 @@ constexpr double tolerance = 2e-5;  // of each array's largest magnitude
 Model model_of(const Hdf5File& file, const std::string& name, const std::string& weights) {
     Model model = model_from_config(file.text("/" + name, "model_config"), file.text("/" + name, "keras_version"));
     std::vector<std::string> notes;
-    load_legacy_weights(file, "/" + name + "/" + weights, model, notes);
+    load_legacy_weights(file, "/" + name + "/" + weights, 3, model, notes);
     return model;
 }
 
