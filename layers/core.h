@@ -41,7 +41,5 @@ LayerPtr make_repeat_vector(const Config&);
 LayerPtr make_zero_padding2d(const Config&);
 LayerPtr make_cropping2d(const Config&);
 LayerPtr make_up_sampling2d(const Config&);
-// held.cpp
-LayerPtr make_held(const std::string& name, const Tensor& value);  // in place of an input; value: (1,...)
 
 }  // namespace limn

@@ -424,7 +424,7 @@ TEST_CASE("options that make no sense: exit 2 and one clear line") {
     refuse({"--device", "abacus"}, "is not known");
     refuse({"--preprocess", "magic"}, "is not known");
     refuse({"--resize", "magic"}, "nearest and bilinear");
-    refuse({"--score", "magic"}, "logit and output");
+    refuse({"--score", "magic"}, "logit, output and log are known");
     refuse({"--save", "gif"}, "png, npy, json and html");
     refuse({"--style", "magic"}, "article and blend");
     refuse({"--colormap", "magic"}, "is not known");

@@ -162,8 +162,8 @@ TEST_CASE("what is missing, wrong or does not fit is said in one line") {
         return std::vector<std::string>{"--words", sentence, "--vocabulary", desk.words};
     };
     desk.check_refused({},
-                       "takes more than a photo: give words (-1,4) with --input NAME=FILE.npy, or its words with --words or --question");
-    desk.check_refused({"--input", "word=x.npy"}, "--input word=x.npy: the model takes image (-1,8,8,3), words (-1,4)");
+                       "takes more than a photo: give words (?,4) with --input NAME=FILE.npy, or its words with --words or --question");
+    desk.check_refused({"--input", "word=x.npy"}, "--input word=x.npy: the model takes image (?,8,8,3), words (?,4)");
     desk.check_refused({"--input", "x.npy"}, "--input x.npy: should be NAME=FILE.npy");
     desk.check_refused({"--input", "words=" + desk.tokens({1, 2, 3}, "short.npy")},
                        "input 'words' of model 'model' takes (1,4), (1,3) was given");
@@ -172,7 +172,7 @@ TEST_CASE("what is missing, wrong or does not fit is said in one line") {
     desk.check_refused({"--input", tokens}, "each step of the output has its own scores");  // --target auto
     desk.check_refused({"--input", tokens, "--question", "a", "--vocabulary", desk.words}, "the model takes no words");
     desk.check_refused({"--words", "a cat"}, "--words needs the numbers of its words: --vocabulary FILE");
-    desk.check_refused(words(""), "takes more than a photo");
+    desk.check_refused(words(""), "--words: holds no words");
     desk.check_refused(words("  "), "--words: holds no words");
     desk.check_refused({"--question", "  ", "--vocabulary", desk.words}, "--question: holds no words");
     desk.check_refused(words("a catt"), "'catt' is no word of " + desk.words + "; the nearest are cat, ");
@@ -202,6 +202,6 @@ TEST_CASE("what is missing, wrong or does not fit is said in one line") {
         arguments.insert(arguments.end(), more.begin(), more.end());
         const CommandResult o = limn_command(arguments, desk);
         CHECK(o.status == 2);
-        CHECK(o.err.find("image (-1,16,16,3)") != std::string::npos);
+        CHECK(o.err.find("image (?,16,16,3)") != std::string::npos);
     }
 }
