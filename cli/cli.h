@@ -100,6 +100,7 @@ void add_predict(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_run(CLI::App& app);
 void add_init(CLI::App& app);
+void add_convert(CLI::App& app);
 void add_fetch(CLI::App& app);
 void add_train(CLI::App& app);
 void add_evaluate(CLI::App& app);

@@ -50,7 +50,20 @@ void add_device_options(CLI::App& command, DeviceOptions& o) {
 }
 
 void add_model_options(CLI::App& command, Options& o) {
-    command.add_option("--config", o.source.config, "for files with weights only: a .json or .h5 that holds the model_config");
+    command.add_option("--config", o.source.config,
+                       "for files with weights only: a .json, .h5 or .keras that holds the model's configuration");
+    command
+        .add_option_function<std::vector<std::string>>(
+            "--lambda",
+            [&o](const std::vector<std::string>& given) {
+                for (const std::string& text : given) {
+                    const auto colon = text.find(':');
+                    LIMN_CHECK(colon != std::string::npos && colon > 0, "--lambda '{}': it should be like 'lambda_1: x/127.5 - 1'", text);
+                    o.source.lambdas[text.substr(0, colon)] = text.substr(colon + 1);
+                }
+            },
+            "what a Lambda layer computes, since limn never runs the Python code in a file: 'lambda_1: x/127.5 - 1'")
+        ->allow_extra_args(false);
     command.add_option("--arch", o.source.architecture, "for files with weights only: vgg16, vgg16-notop, vgg19, squeezenet...");
     add_device_options(command, o);
 }

@@ -113,3 +113,12 @@ TEST_CASE("goldens: weights-only files (.legacy.h5) with the config of the whole
         compare({shared_data("goldens/" + name + ".legacy.h5").string(), shared_data("goldens/" + name + ".h5").string(), ""}, name,
                 cpu_backend());
 }
+
+TEST_CASE("goldens: Keras 3's archives (.keras) and weights-only files (.weights.h5)") {
+    if (!have_shared({"goldens"})) return;
+    for (const std::string name : names) {
+        compare({shared_data("goldens/" + name + ".keras").string(), "", ""}, name, cpu_backend());
+        compare({shared_data("goldens/" + name + ".weights.h5").string(), shared_data("goldens/" + name + ".keras").string(), ""}, name,
+                cpu_backend());
+    }
+}
