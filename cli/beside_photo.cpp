@@ -13,7 +13,7 @@ static std::string names_of(const Model& model, const std::vector<int>& inputs) 
     return names;
 }
 
-static Tensor sentence_for(const Model& model, int input, const Options& o) {
+static Tensor sentence_for(const Model& model, int input, const Options& o, std::optional<std::size_t> said) {
     const Shape& shape = model.node(input).shape;
     const char* option = o.words.empty() ? "--question" : "--words";
     LIMN_CHECK(!o.vocabulary.empty(), "{} needs the numbers of its words: --vocabulary FILE, one word a line", option);
@@ -22,13 +22,13 @@ static Tensor sentence_for(const Model& model, int input, const Options& o) {
     std::vector<Index> numbers;
     if (!o.words.empty()) numbers.push_back(vocabulary.start());
     for (const std::string& word : words_of(o.words.empty() ? o.question : o.words)) numbers.push_back(vocabulary[word]);
-    LIMN_CHECK(!o.words.empty() || !numbers.empty(), "--question: holds no words");
+    if (said) numbers.resize(1 + *said);
     // the last word of a caption is only predicted, and may have no place among those that were said
     if (!o.words.empty() && Index(numbers.size()) == shape[1] + 1) numbers.pop_back();
     return tokens(numbers, shape[1]);
 }
 
-Model holding_other_inputs(const Model& model, const Options& o) {
+Model holding_other_inputs(const Model& model, const Options& o, const Backend& backend, std::optional<std::size_t> said) {
     std::map<int, Tensor> held;
     std::vector<int> open = model.inputs;
     for (const std::string& given : o.inputs) {
@@ -51,7 +51,7 @@ Model holding_other_inputs(const Model& model, const Options& o) {
         LIMN_CHECK(o.words.empty() || o.question.empty(), "--words and --question: one sentence at a time");
         const auto sentence = std::ranges::find_if(open, [&](int i) { return model.node(i).shape.rank() == 2; });
         LIMN_CHECK(sentence != open.end(), "the model takes no words: its inputs are {}", names_of(model, model.inputs));
-        held.emplace(*sentence, sentence_for(model, *sentence, o));
+        held.emplace(*sentence, sentence_for(model, *sentence, o, said));
         open.erase(sentence);
     }
     const auto photo = std::ranges::find_if(open, [&](int i) { return model.node(i).shape.rank() == 4; });
@@ -59,7 +59,7 @@ Model holding_other_inputs(const Model& model, const Options& o) {
     open.erase(photo);
     LIMN_CHECK(open.empty(), "model '{}' takes more than a photo: give {} with --input NAME=FILE.npy{}", model.name, names_of(model, open),
                open.size() == 1 ? ", or its words with --words or --question and --vocabulary" : "");
-    return model.holding(held);
+    return model.holding(backend, held);
 }
 
 }  // namespace limn::cli

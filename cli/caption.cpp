@@ -6,11 +6,10 @@
 
 namespace limn::cli {
 
-Caption::Caption(const Options& o, const Ready& ready) : words_(words_of(o.words)) {
+Caption::Caption(const Options& o, const Ready& ready) : options_(o), words_(words_of(o.words)) {
     const Model& model = ready.loaded.model;
-    LIMN_CHECK(!words_.empty(), "--words: holds no words");
     const Vocabulary vocabulary(o.vocabulary);
-    vocabulary_ = vocabulary.words(), start_ = vocabulary.start();
+    vocabulary_ = vocabulary.words();
     for (const std::string& word : words_) numbers_.push_back(vocabulary[word]);
     head_ = find_head(model);
     const Node& output = model.node(head_.output);
@@ -20,13 +19,6 @@ Caption::Caption(const Options& o, const Ready& ready) : words_(words_of(o.words
                head_.classes);
     LIMN_CHECK(!head_.per_step || output.shape[1] < 0 || Index(words_.size()) <= output.shape[1],
                "--words: {} words, and the network answers at {} steps", words_.size(), output.shape[1]);
-    const auto given = [&](const Node& node) {
-        return std::ranges::any_of(o.inputs, [&](const std::string& input) { return input.starts_with(node.name + "="); });
-    };
-    said_ = int(
-        std::ranges::find_if(model.nodes(),
-                             [&](const Node& node) { return node.layer->class_name == "Held" && node.shape.rank() == 2 && !given(node); }) -
-        model.nodes().begin());
 }
 
 std::string Caption::target_of(std::size_t word) const {
@@ -54,10 +46,10 @@ void Caption::add_words(const Ready& ready, const Tensor& images, std::size_t fi
         }
 }
 
-std::vector<ExplainedWords> Caption::operator()(const Ready& ready, Explaining& explain, const Tensor& images,
+std::vector<ExplainedWords> Caption::operator()(const Ready& ready, Request request, Index top, Explaining& explain, const Tensor& images,
                                                 const std::vector<Tensor>& photos) {
     std::vector<ExplainedWords> results(static_cast<std::size_t>(images.shape()[0]));
-    const auto keep = [&](std::vector<Explained> found, std::size_t first, std::size_t count) {
+    const auto keep = [&](const Ready& asked, std::vector<Explained> found, std::size_t first, std::size_t count) {
         for (std::size_t n = 0; n < results.size(); n++) {
             Explained& all = results[n].explained;
             const auto name = [&](Target& target, std::size_t i) {
@@ -69,18 +61,20 @@ std::vector<ExplainedWords> Caption::operator()(const Ready& ready, Explaining& 
             std::ranges::move(found[n].targets, std::back_inserter(all.targets));
             std::ranges::move(found[n].maps, std::back_inserter(all.maps));
         }
-        add_words(ready, images, first, count, results);
+        add_words(asked, images, first, count, results);
     };
     if (head_.per_step) {
-        keep(explain(images, photos), 0, words_.size());
+        keep(ready, explain(images, photos), 0, words_.size());
         return results;
     }
-    const Node& said = ready.loaded.model.node(said_);
-    std::vector<Index> before{start_};
     for (std::size_t i = 0; i < words_.size(); i++) {
-        said.layer->weights[0].value = tokens(before, said.shape[1]).on(ready.backend->device());
-        keep(explain(images, photos, std::vector<std::string>(results.size(), target_of(i))), i, 1);
-        before.push_back(numbers_[i]);
+        Ready one = ready;
+        one.loaded.model = holding_other_inputs(ready.whole, options_, *ready.backend, i);
+        one.loaded.model.move_to(ready.backend->device());
+        request.target = target_of(i);
+        Explaining after_those(options_, one, request, top);
+        after_those.progress = explain.progress;
+        keep(one, after_those(images, photos), i, 1);
     }
     // word by word -> by method and layer, then by word
     for (ExplainedWords& result : results) {

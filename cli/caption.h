@@ -25,7 +25,8 @@ class Caption {
 public:
     Caption(const Options& options, const Ready& ready);
     std::string target() const;  // for a Request; of the first word if the network is asked once for each
-    std::vector<ExplainedWords> operator()(const Ready& ready, Explaining& explain, const Tensor& images,
+    // explain: of ready's model, the request and top
+    std::vector<ExplainedWords> operator()(const Ready& ready, Request request, Index top, Explaining& explain, const Tensor& images,
                                            const std::vector<Tensor>& photos);
     bool asked_once() const { return head_.per_step; }
 
@@ -34,11 +35,10 @@ private:
     void add_words(const Ready& ready, const Tensor& images, std::size_t first, std::size_t count,
                    std::vector<ExplainedWords>& results) const;
 
+    const Options& options_;
     std::vector<std::string> vocabulary_, words_;
     std::vector<Index> numbers_;
-    Index start_;
     Head head_;
-    int said_;  // the node that holds the words said so far
 };
 
 }  // namespace limn::cli

@@ -110,7 +110,7 @@ public:
             const std::int64_t start = now_ns();
             std::vector<ExplainedWords> results;
             if (caption_)
-                results = (*caption_)(ready_, explain, stack(photos), pixels);
+                results = (*caption_)(ready_, request_, o_.top, explain, stack(photos), pixels);
             else
                 for (Explained& result : explain(stack(photos), pixels, targets)) results.push_back({std::move(result), {}});
             const double ms = milliseconds_since(start);
@@ -173,7 +173,8 @@ void add_explain(CLI::App& app) {
                      "element), output[1][3,2:5] (a slice of output 1), log(tabby) (log p), \"tabby - 207\" (sums and differences), "
                      "\"A; B\" (several), like:PHOTO (similarity to another photo)")
         ->capture_default_str();
-    command->add_option("--words", o->words, "a caption: each of its words is explained, log p(word | those before it), with --vocabulary");
+    command->add_option("--words", o->words, "a caption: each of its words is explained, log p(word | those before it), with --vocabulary")
+        ->check(some_words);
     command->add_option("--targets", o->targets_file, "a file with a target for each image, one a line");
     command->add_option("--score", o->score, "explain the logit, the output (after softmax or sigmoid) or its log (after softmax)")
         ->capture_default_str();

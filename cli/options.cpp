@@ -84,7 +84,7 @@ void add_image_options(CLI::App& command, Options& o) {
     command.add_option(
         "--input", o.inputs,
         "NAME=FILE.npy, what the model's input NAME takes beside the photo: (1,...), or without the 1; the same for all photos");
-    command.add_option("--question", o.question, "the words for the model's other input, with --vocabulary");
+    command.add_option("--question", o.question, "the words for the model's other input, with --vocabulary")->check(some_words);
     command.add_option("--vocabulary", o.vocabulary, "a file with one word a line; the first line is the word with the number 0");
     command.add_flag("--json", o.json, "print one JSON document on stdout and nothing else there");
 }
@@ -179,7 +179,8 @@ Ready prepare(const Options& o) {
     set_thread_count(o.threads);
     Ready ready;
     ready.loaded = load_model(o.source);  // tried in a child process first, which a GPU's driver would not like to be copied into
-    ready.loaded.model = holding_other_inputs(ready.loaded.model, o);
+    ready.whole = ready.loaded.model;
+    ready.loaded.model = holding_other_inputs(ready.whole, o);
     ready.backend = &o.backend();
     try {
         ready.loaded.model.move_to(ready.backend->device());

@@ -34,6 +34,8 @@ std::vector<std::string> words_of(const std::string& sentence) {
     return words;
 }
 
+std::string some_words(const std::string& text) { return words_of(text).empty() ? "holds no words" : ""; }
+
 Tensor tokens(std::span<const Index> numbers, Index length) {
     if (length < 0) length = Index(numbers.size());
     LIMN_CHECK(Index(numbers.size()) <= length, "{} words, and the model takes {} (a caption's first one is the start word)",

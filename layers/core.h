@@ -73,7 +73,5 @@ LayerPtr make_up_sampling2d(const Config&);
 LayerPtr make_resizing(const Config&);
 LayerPtr make_center_crop(const Config&);
 LayerPtr make_random_crop(const Config&);
-// held.cpp
-LayerPtr make_held(const std::string& name, const Tensor& value);  // in place of an input; value: (1,...)
 
 }  // namespace limn

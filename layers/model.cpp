@@ -4,7 +4,6 @@
 #include <set>
 
 #include "layers/activation.h"
-#include "layers/core.h"
 #include "layers/fusion.h"
 
 namespace limn {
@@ -176,33 +175,6 @@ Model Model::above(int first, std::vector<int>* also_reads) const {
         part.outputs.push_back(place[std::size_t(i)]);
     }
     return part;
-}
-
-Model Model::holding(const std::map<int, Tensor>& values) const {
-    if (values.empty()) return *this;
-    Model rest;
-    rest.name = name;
-    std::vector<int> place(nodes_.size(), -1);
-    for (int i : inputs)  // a held value is as long as the batch that the first of these has
-        if (!values.contains(i)) place[std::size_t(i)] = rest.add_input(node(i).name, node(i).shape);
-    LIMN_CHECK(!rest.inputs.empty(), "model '{}': all its inputs are held, none is left for an image", name);
-    for (std::size_t i = 0; i < nodes_.size(); i++) {
-        if (place[i] >= 0) continue;
-        Node copy = nodes_[i];
-        if (const auto held = values.find(int(i)); held != values.end()) {
-            const Shape& given = held->second.shape();
-            bool fits = given.rank() == copy.shape.rank() && given[0] == 1;
-            for (int axis = 1; fits && axis < given.rank(); axis++) fits = copy.shape[axis] == -1 || copy.shape[axis] == given[axis];
-            LIMN_CHECK(fits, "input '{}' of model '{}' takes {}, {} was given", copy.name, name, copy.shape.with(0, 1).str(), given.str());
-            copy = {copy.name, make_held(copy.name, held->second), {rest.inputs[0]}, copy.shape};
-        } else {
-            for (int& in : copy.inputs) in = place[std::size_t(in)];
-        }
-        place[i] = int(rest.nodes_.size());
-        rest.nodes_.push_back(std::move(copy));
-    }
-    for (int i : outputs) rest.outputs.push_back(place[std::size_t(i)]);
-    return rest;
 }
 
 int Model::frozen_below() const {

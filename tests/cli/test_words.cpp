@@ -172,7 +172,7 @@ TEST_CASE("what is missing, wrong or does not fit is said in one line") {
     desk.check_refused({"--input", tokens}, "each step of the output has its own scores");  // --target auto
     desk.check_refused({"--input", tokens, "--question", "a", "--vocabulary", desk.words}, "the model takes no words");
     desk.check_refused({"--words", "a cat"}, "--words needs the numbers of its words: --vocabulary FILE");
-    desk.check_refused(words(""), "takes more than a photo");
+    desk.check_refused(words(""), "--words: holds no words");
     desk.check_refused(words("  "), "--words: holds no words");
     desk.check_refused({"--question", "  ", "--vocabulary", desk.words}, "--question: holds no words");
     desk.check_refused(words("a catt"), "'catt' is no word of " + desk.words + "; the nearest are cat, ");

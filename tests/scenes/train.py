@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Trains the captioner, the network that answers questions and the one that plays, on scenes drawn as it goes.
 
-usage: train.py FOLDER [captioner | answers | player ...] [--steps N] [--round R]      writes FOLDER/NAME.h5 (float16 numbers, as float32)
+usage: train.py FOLDER [captioner | answers | player ...] [--steps N] [--round R] [--quiet S]      writes FOLDER/NAME.h5 (float16 numbers, as float32)
 
 A round goes through N batches that no other round sees, its rate of learning down to almost nothing. A first round starts from nothing,
-but `answers` with the captioner's eyes; later ones go on from FOLDER/NAME.h5.
+but `answers` with the captioner's eyes; later ones go on from FOLDER/NAME.h5. --quiet: how much each number costs that the last layer
+with places gives. Of each channel only the largest counts for the network; the cost silences the others, which Grad-CAM would show.
 """
 import argparse, os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -55,8 +56,17 @@ def answering():
     return keras.Model([image, question], L.Dense(len(scenes.answers), activation="softmax", name="answer")(x), name="answers")
 
 def player():
-    image, places = encoder()
-    x = L.Dense(64, activation="relu", name="thought")(L.GlobalMaxPooling2D(name="all_places")(places))
+    """Where the ball is and where the paddle: the whole picture at 4x4, through dense layers, is told to each of 16x16 places."""
+    image = keras.Input((scenes.side, scenes.side, 3), name="image")
+    x = L.Rescaling(1 / 127.5, -1, name="scale")(image)
+    x = L.MaxPooling2D(name="pool1")(conv(x, 12, 3, "conv1"))
+    near = L.MaxPooling2D(name="pool2")(conv(x, 24, 3, "near"))
+    x = L.MaxPooling2D(name="pool3")(conv(near, 24, 3, "far1"))
+    x = L.Flatten(name="all")(L.MaxPooling2D(name="pool4")(conv(x, 24, 3, "far2")))
+    x = L.Dense(4 * 4 * 16, activation="relu", name="far4")(L.Dense(128, activation="relu", name="far3")(x))
+    far = L.UpSampling2D(4, name="enlarge")(L.Reshape((4, 4, 16), name="sectors")(x))
+    places = conv(L.Concatenate(name="near_and_far")([near, far]), 32, 3, "places")
+    x = L.GlobalMaxPooling2D(name="all_places")(places)
     return keras.Model(image, L.Dense(len(scenes.actions), name="value")(x), name="player")
 
 def captions(rng):
@@ -92,7 +102,7 @@ class Batches(keras.utils.PyDataset):
 tasks = {"captioner": (captioner, captions, "sparse_categorical_crossentropy"), "answers": (answering, questions, "sparse_categorical_crossentropy"),
          "player": (player, games, "mse")}
 
-def train(name, steps, round, folder):
+def train(name, steps, round, quiet, folder):
     build, make, loss = tasks[name]
     keras.utils.set_random_seed(1)
     model, path = build(), os.path.join(folder, name + ".h5")
@@ -102,9 +112,11 @@ def train(name, steps, round, folder):
         for part in eye_layers: model.get_layer(part).set_weights(eyes.get_layer(part).get_weights())
     rate = keras.optimizers.schedules.CosineDecay(2e-3 if round == 1 else 1e-3, steps, alpha=0.02)
     model.compile(keras.optimizers.Adam(rate), loss, weighted_metrics=[] if loss == "mse" else ["accuracy"])
+    if quiet: model.get_layer("findings" if name == "answers" else "places").activity_regularizer = keras.regularizers.L1(quiet)
     told = keras.callbacks.LambdaCallback(on_train_batch_end=lambda i, logs: i % 100 or print(name, i, logs, flush=True))
     model.fit(Batches(make, steps, round), verbose=0, callbacks=[told])
     model.set_weights([w.astype("float16").astype("float32") for w in model.get_weights()])
+    if quiet: model.get_layer("findings" if name == "answers" else "places").activity_regularizer = None
     model.save(path, include_optimizer=False)
     with h5py.File(path, "a") as file:
         file.attrs["preprocess"] = "raw"
@@ -115,6 +127,6 @@ def train(name, steps, round, folder):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("folder"); parser.add_argument("names", nargs="*", default=[]); parser.add_argument("--steps", type=int, default=2000); parser.add_argument("--round", type=int, default=1)
+    parser.add_argument("folder"); parser.add_argument("names", nargs="*", default=[]); parser.add_argument("--steps", type=int, default=2000); parser.add_argument("--round", type=int, default=1); parser.add_argument("--quiet", type=float, default=0)
     arguments = parser.parse_args()
-    for name in arguments.names or tasks: train(name, arguments.steps, arguments.round, arguments.folder)
+    for name in arguments.names or tasks: train(name, arguments.steps, arguments.round, arguments.quiet, arguments.folder)
