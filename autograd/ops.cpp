@@ -246,6 +246,24 @@ Var concatenate(Tape& tape, const std::vector<Var>& parts, int axis) {
     });
 }
 
+std::vector<Var> split(Tape& tape, const Var& x, int axis, Index count) {
+    if (axis < 0) axis += x.shape().rank();
+    const Index size = x.shape()[axis];
+    LIMN_CHECK(count > 0 && size % count == 0, "axis {} of {} cannot be split into {} equal parts", axis, x.shape().str(), count);
+    const Shape part = x.shape().with(axis, size / count);
+    Shape at = part, zero = part;
+    for (int i = 0; i < part.rank(); i++) at[i] = zero[i] = 0;
+    // The parts read an entry of their own, so that their gradients fill one tensor to which nobody else adds.
+    const Var whole = tape.record("split", {x}, x.value, [](const Tensor& dy, Walk& walk) { walk.give(0, dy); });
+    std::vector<Var> parts;
+    for (Index i = 0; i < count; i++, at[axis] += part[axis]) {
+        Tensor y = x.value.like(part);
+        tape.backend().copy_box(x.value, at, part, y, zero);
+        parts.push_back(tape.record("part", {whole}, y, [at](const Tensor& dy, Walk& walk) { walk.place(0, dy, at); }));
+    }
+    return parts;
+}
+
 Var pad(Tape& tape, const Var& x, const Shape& before, const Shape& after) {
     Shape shape = x.shape(), zero = x.shape();
     for (int i = 0; i < shape.rank(); i++) shape[i] += before[i] + after[i], zero[i] = 0;
@@ -350,6 +368,27 @@ Var index(Tape& tape, const Var& x, const std::vector<Index>& flat) {
         const Tensor column = dy.reshaped({images, 1});
         runs(images, [&](Index n, Index count, Index element) { walk.backend.copy_box(column, {n, 0}, {count, 1}, dx, {n, element}); });
         walk.give(0, dx.reshaped(walk.gradient_for(0, dy).shape()));
+    });
+}
+
+Var gather(Tape& tape, const Var& table, const std::vector<Index>& rows) {
+    const Index V = table.shape()[0], c = table.shape()[1];
+    Tensor y = table.value.like({Index(rows.size()), c});
+    for (std::size_t i = 0; i < rows.size(); i++) {
+        LIMN_CHECK(rows[i] >= 0 && rows[i] < V, "there is no row {} in a table of {}", rows[i], V);
+        tape.backend().copy_box(table.value, {rows[i], 0}, {1, c}, y, {Index(i), 0});
+    }
+    // dtable[v] = sum of dy[i] over the i that wanted row v
+    return tape.record("gather", {table}, y, [rows, c](const Tensor& dy, Walk& walk) {
+        LIMN_CHECK(walk.targets() == 1, "the gradient of a table is taken for one target at a time");
+        const Tensor from = dy.host();
+        Tensor dtable = Tensor::zeros(walk.gradient_for(0, dy).shape(), dy.dtype());
+        with_type(dy.dtype(), [&](auto zero) {
+            using T = decltype(zero);
+            for (std::size_t i = 0; i < rows.size(); i++)
+                for (Index k = 0; k < c; k++) dtable.data<T>()[rows[i] * c + k] += from.data<T>()[Index(i) * c + k];
+        });
+        walk.give(0, dtable.on(dy.device()));
     });
 }
 

@@ -38,9 +38,10 @@ Var sum(Tape&, const Var& x, std::vector<int> axes);
 Var mean(Tape&, const Var& x, std::vector<int> axes);
 Var max(Tape&, const Var& x, std::vector<int> axes);  // equal winners share the gradient (as TensorFlow's do)
 
-Var reshape(Tape&, const Var& x, Shape shape);               // the first axis must stay
+Var reshape(Tape&, const Var& x, Shape shape);               // the first axis must stay, be joined with the next or split
 Var transpose(Tape&, const Var& x, std::vector<int> order);  // order[0] must be 0
 Var concatenate(Tape&, const std::vector<Var>& parts, int axis);
+std::vector<Var> split(Tape&, const Var& x, int axis, Index parts);  // into equal parts
 Var pad(Tape&, const Var& x, const Shape& before, const Shape& after);  // with zeros
 Var crop(Tape&, const Var& x, const Shape& from, const Shape& size);
 Var slice(Tape&, const Var& x, int axis, Index from, Index count, Index step = 1);  // x[from], x[from + step]... along an axis
@@ -50,5 +51,7 @@ Var resize(Tape&, Interpolation, const Var& x, Index height, Index width);      
 // One number an image: element `flat` of each image's own block (for logits (N,K): the class). (N,...) -> (N)
 Var index(Tape&, const Var& x, Index flat);
 Var index(Tape&, const Var& x, const std::vector<Index>& flat);  // another element for each image
+
+Var gather(Tape&, const Var& table, const std::vector<Index>& rows);  // y[i] = table[rows[i]]: (V,c) -> (i,c)
 
 }  // namespace limn

@@ -99,4 +99,12 @@ void Walk::give(int input, Tensor dx) {
     }
 }
 
+void Walk::place(int input, const Tensor& part, const Shape& at) {
+    Tensor& whole = gradients_[std::size_t(entry_->inputs[std::size_t(input)])];
+    if (whole.empty()) whole = part.zeros_like(gradient_for(input, part).shape());
+    Shape start = at;
+    for (int i = 0; i < start.rank(); i++) start[i] = 0;
+    backend.copy_box(part, start, part.shape(), whole, at);
+}
+
 }  // namespace limn

@@ -82,6 +82,8 @@ public:
     bool wants(int input) const;                             // does anybody need the gradient of this input?
     Tensor gradient_for(int input, const Tensor& dy) const;  // uninitialised, the right shape for give(), like dy
     void give(int input, Tensor dx);                         // adds dx to what the input got from elsewhere
+    // Puts the gradient of a part of the input where the part lies; for inputs that are read in parts that do not overlap.
+    void place(int input, const Tensor& part, const Shape& at);
 
 private:
     friend class Tape;

@@ -7,8 +7,10 @@
 
 namespace limn::cli {
 
-// One line, whatever a file name or a library's message holds.
+// One line that can be read, whatever a file's name or what stands in it.
 static int complain(std::string text) {
+    constexpr std::size_t longest = 1000;
+    if (text.size() > longest) text.replace(longest, text.npos, "...");
     for (char& c : text)
         if (static_cast<unsigned char>(c) < 32) c = ' ';
     std::fprintf(stderr, "limn: %s\n", text.c_str());
@@ -34,6 +36,7 @@ int run(const std::vector<std::string>& arguments) {
     add_inspect(app);
     add_run(app);
     add_init(app);
+    add_convert(app);
     add_fetch(app);
     add_train(app);
     add_evaluate(app);

@@ -23,23 +23,11 @@ Index parameters_of(const Layer& layer) {
     return sum;
 }
 
-// Numbers that are not numbers, by layer: the usual reason for maps full of NaN.
-std::vector<std::string> broken_weights(const Model& model) {
-    std::vector<std::string> found;
-    for (const Layer* layer : model.weighted_layers())
-        for (const Weight& w : layer->weights) {
-            const auto values = w.value.values();
-            const auto bad = std::count_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
-            if (bad)
-                found.push_back(
-                    fmt::format("layer '{}': {} of the {} numbers of '{}' are NaN or infinite", layer->name, bad, w.shape.size(), w.name));
-        }
-    return found;
-}
-
 void inspect(const InspectOptions& o) {
     set_thread_count(o.threads);
-    LoadedModel loaded = load_model(o.source);
+    ModelSource source = o.source;
+    source.any_numbers = true;  // what is wrong with them is shown
+    LoadedModel loaded = load_model(source);
     const Model& model = loaded.model;
     if (o.keras_config) {
         fmt::print("{}\n", keras_config_of(model));

@@ -3,16 +3,19 @@
 
 namespace limn {
 
+constexpr std::size_t largest_table = std::size_t(1) << 28, most_fields = std::size_t(1) << 24;  // an empty field takes 32 bytes
+
 std::vector<std::vector<std::string>> read_csv(const std::filesystem::path& path) {
-    const auto bytes = read_file(path, std::size_t(1) << 30);
+    const auto bytes = read_file(path, largest_table);
     std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // saved by a spreadsheet
     std::vector<std::vector<std::string>> rows;
     std::vector<std::string> row;
     std::string field;
     bool quoted = false, was_quoted = false;
-    std::size_t line = 1;
+    std::size_t line = 1, fields = 0;
     const auto end_field = [&] {
+        LIMN_CHECK(++fields <= most_fields, "{}: has more than {} fields", path.string(), most_fields);
         row.push_back(std::move(field));
         field.clear();
         was_quoted = false;

@@ -108,6 +108,7 @@ public:
         alpha_ = alpha;
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    MaskUse mask_use(const std::vector<int>&) const override { return {.passes = 0}; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Var negative = relu(tape, scale(tape, in[0], -1));
         Var alpha = reshape(tape, tape.parameter(weights[0].value), alpha_);

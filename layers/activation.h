@@ -9,6 +9,10 @@ class Activation : public Layer {
 public:
     Activation(const Config& config, const ActivationFn& activation) : Layer(config), activation_(activation) {}
     Shape output_shape(const std::vector<Shape>& in) const override;
+    MaskUse mask_use(const std::vector<int>& masks) const override {
+        if (class_name == "Softmax" && masks[0] >= 0) reject("a softmax over the steps that a mask leaves is not known");
+        return {.passes = 0};
+    }
     Var forward(Tape&, const std::vector<Var>& in) const override;
 
     Fusible fusible() const override {

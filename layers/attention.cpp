@@ -91,6 +91,11 @@ public:
         if (with_bias_) weights.push_back({"attention_output/bias", {output_}, {}});
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[roles_.query].with(-1, output_); }
+    MaskUse mask_use(const std::vector<int>& masks) const override {
+        for (int mask : masks)
+            if (mask >= 0) reject("attention to steps that a mask leaves out is not known");
+        return {};
+    }
 
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Var& x = in[roles_.query];
@@ -173,6 +178,11 @@ public:
         if (concat_) weights.push_back({"concat_score_weight", {}, {}});
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0].with(-1, in[1][-1]); }
+    MaskUse mask_use(const std::vector<int>& masks) const override {
+        for (int mask : masks)
+            if (mask >= 0) reject("attention to steps that a mask leaves out is not known");
+        return {};
+    }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Var &query = in[roles_.query], &value = in[roles_.value], &key = in[roles_.key];
         Var scores;

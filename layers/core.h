@@ -56,6 +56,15 @@ LayerPtr make_identity(const Config&);  // InputLayer, and what does something i
 LayerPtr make_flatten(const Config&);
 LayerPtr make_reshape(const Config&);
 LayerPtr make_permute(const Config&);
+// lambda.cpp
+LayerPtr make_lambda(const Config&);
+// embedding.cpp
+LayerPtr make_embedding(const Config&);
+LayerPtr make_masking(const Config&);
+// recurrent.cpp
+LayerPtr make_recurrent(const Config&);  // SimpleRNN, LSTM, GRU, CuDNNLSTM, CuDNNGRU, RNN
+// sequence.cpp
+LayerPtr make_repeat_vector(const Config&);
 // spatial.cpp
 LayerPtr make_zero_padding(const Config&);  // of lines, images and volumes
 LayerPtr make_cropping(const Config&);

@@ -18,6 +18,7 @@ public:
         if (with_bias_) weights.push_back({"bias", {units_}, {}});
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0].with(-1, units_); }
+    MaskUse mask_use(const std::vector<int>&) const override { return {.passes = 0}; }
 
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         // y[n,k] = relu(b[k] + sum_c x[n,c] * kernel[c,k])

@@ -15,6 +15,7 @@ public:
         if (!(rate_ >= 0 && rate_ < 1)) reject(fmt::format("a rate of {} makes no sense: 0 to below 1", rate_));
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    MaskUse mask_use(const std::vector<int>&) const override { return {.passes = 0}; }
     bool random_in_training() const override { return rate_ > 0; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         if (!tape.training || !trainable || rate_ == 0) return in[0];

@@ -43,6 +43,7 @@ public:
         if (with_beta_) weights.push_back({"beta", shape, {}});
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    MaskUse mask_use(const std::vector<int>&) const override { return {.passes = 0}; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Var& x = in[0];
         Var y = rms_ ? divide(tape, x, sqrt(tape, shift(tape, mean(tape, multiply(tape, x, x), axes_), epsilon_)))

@@ -29,6 +29,18 @@ struct Fusible {
     Tensor mean = {}, scale = {}, shift = {};        // affine: (x - mean) * scale + shift, by channel; mean and shift may be empty
 };
 
+class Layer;
+using LayerPtr = std::shared_ptr<Layer>;
+
+// A mask says which steps of a sequence count: 1 or 0 for each step, (N,T,1) beside (N,T,c). It is computed by a node of its own. What
+// a layer makes of the masks of its inputs is Keras's rule for its class; most know nothing of masks, and so their result has none.
+struct MaskUse {
+    bool reads = false;     // the mask of the first input arrives as a last further input
+    int passes = -1;        // the result has the mask of this input
+    LayerPtr makes = {};    // the result has a mask that this layer computes, from the inputs and, after them, their masks
+    LayerPtr instead = {};  // does the layer's work here, reading the inputs and, after them, their masks
+};
+
 class Layer {
 public:
     explicit Layer(const Config& config)
@@ -41,6 +53,13 @@ public:
     virtual Var forward(Tape& tape, const std::vector<Var>& inputs) const = 0;
     virtual bool random_in_training() const { return false; }  // its outputs differ each time
     virtual bool takes_keywords() const { return false; }      // may it be called with tensors by name? (setting "call")
+    // masks: the node that computes each input's mask, -1 where there is none
+    virtual MaskUse mask_use(const std::vector<int>& masks) const {
+        (void)masks;
+        return {};
+    }
+    // Where Keras's layer gives several tensors: layers that each take one of them out of this layer's packed value.
+    virtual std::vector<LayerPtr> parts() const { return {}; }
 
     // How the last image was convolved, for people who ask; null for layers that do not convolve.
     virtual const ConvPlan* plan() const { return nullptr; }
@@ -74,8 +93,6 @@ protected:
     void split_activation(const ActivationFn& activation);  // relu is fused; others go to activation_after
     Fused fused() const { return fused_relu ? Fused::relu : Fused::none; }
 };
-
-using LayerPtr = std::shared_ptr<Layer>;
 
 // Makes the layer a config describes. An unknown class is an Error that names it and its nearest known relatives.
 LayerPtr make_layer(const Config& config);

@@ -14,22 +14,41 @@ int Model::add_input(const std::string& input_name, Shape shape) {
     return inputs.back();
 }
 
-int Model::add(const std::string& node_name, LayerPtr layer, std::vector<int> reads) {
+// The shape of what a layer makes of these; an Error where nothing is left.
+static Shape shape_after(const Layer& layer, const std::vector<Shape>& inputs) {
+    const Shape shape = layer.output_shape(inputs);
+    for (Index size : shape)
+        LIMN_CHECK(size == -1 || size >= 1, "layer '{}' ({}): nothing is left of an input of {}: its output would be {}", layer.name,
+                   layer.class_name, inputs[0].str(), shape.str());
+    return shape;
+}
+
+int Model::add(const std::string& node_name, LayerPtr layer, std::vector<int> reads, bool with_mask) {
     LIMN_CHECK(!reads.empty(), "layer '{}' ({}): it has no input", layer->name, layer->class_name);
     std::vector<Shape> shapes;
-    for (int i : reads) shapes.push_back(node(i).shape);
+    std::vector<int> masks;
+    for (int i : reads) shapes.push_back(node(i).shape), masks.push_back(node(i).mask);
     const bool used_before = std::any_of(nodes_.begin(), nodes_.end(), [&](const Node& n) { return n.layer == layer; });
     if (!used_before) layer->build(shapes);
-    const Shape shape = layer->output_shape(shapes);
-    for (Index size : shape)
-        LIMN_CHECK(size == -1 || size >= 1, "layer '{}' ({}): nothing is left of an input of {}: its output would be {}", layer->name,
-                   layer->class_name, shapes[0].str(), shape.str());
+
+    const MaskUse use = layer->mask_use(masks);
+    int mask = use.passes >= 0 ? masks.at(std::size_t(use.passes)) : -1;
+    std::vector<int> with_masks = reads;
+    std::ranges::copy_if(masks, std::back_inserter(with_masks), [](int m) { return m >= 0; });
+    if (use.makes) mask = add(node_name + ":mask", use.makes, with_masks);
+    if (use.instead) layer = use.instead, reads = with_masks;
+    if (use.reads && with_mask && masks[0] >= 0) reads.push_back(masks[0]);
+    shapes.clear();
+    for (int i : reads) shapes.push_back(node(i).shape);
+    const Shape shape = shape_after(*layer, shapes);
     const auto activation = layer->activation_after;
-    nodes_.push_back({activation ? node_name + ":linear" : node_name, layer, std::move(reads), shape});
-    if (!activation) return int(nodes_.size()) - 1;
-    const LayerPtr after = make_activation({"Activation", node_name, {}, layer->keras_config.channels_first}, *activation);
-    nodes_.push_back({node_name, after, {int(nodes_.size()) - 1}, after->output_shape({shape})});
-    return int(nodes_.size()) - 1;
+    const std::vector<LayerPtr> parts = layer->parts();
+    nodes_.push_back({node_name + (activation ? ":linear" : parts.empty() ? "" : ":all"), layer, std::move(reads), shape, mask});
+    const int made = int(nodes_.size()) - 1;
+    if (activation)
+        return add(node_name, make_activation({"Activation", node_name, {}, layer->keras_config.channels_first}, *activation), {made});
+    for (std::size_t i = 0; i < parts.size(); i++) add(node_name + (i ? ":" + std::to_string(i) : ""), parts[i], {made});
+    return parts.empty() ? made : made + 1;
 }
 
 int Model::find(std::string_view wanted) const {
@@ -101,6 +120,7 @@ Model Model::up_to(int last) const {
         if (!needed[i]) continue;
         Node copy = nodes_[i];
         for (int& in : copy.inputs) in = place[std::size_t(in)];
+        if (copy.mask >= 0) copy.mask = place[std::size_t(copy.mask)];
         place[i] = int(part.nodes_.size());
         if (copy.inputs.empty()) part.inputs.push_back(place[i]);
         part.nodes_.push_back(std::move(copy));
@@ -113,12 +133,12 @@ Model Model::with_input_size(Index height, Index width) const {
     Model fixed = *this;
     for (Node& n : fixed.nodes_) {
         if (n.inputs.empty()) {
-            n.shape[1] = height, n.shape[2] = width;
+            if (n.shape.rank() == 4) n.shape[1] = height, n.shape[2] = width;
             continue;
         }
         std::vector<Shape> shapes;
         for (int in : n.inputs) shapes.push_back(fixed.node(in).shape);
-        n.shape = n.layer->output_shape(shapes);
+        n.shape = shape_after(*n.layer, shapes);
     }
     return fixed;
 }
@@ -146,6 +166,7 @@ Model Model::above(int first, std::vector<int>* also_reads) const {
             }
             in = place[std::size_t(in)];
         }
+        if (copy.mask >= 0) copy.mask = place[std::size_t(copy.mask)];
         place[i] = int(part.nodes_.size());
         part.nodes_.push_back(std::move(copy));
     }
@@ -176,11 +197,22 @@ int Model::frozen_below() const {
 
 void Model::check_inputs(const std::vector<Tensor>& images) const {
     LIMN_CHECK(images.size() == inputs.size(), "model '{}' has {} inputs, {} were given", name, inputs.size(), images.size());
+    bool open = false;
     for (std::size_t i = 0; i < images.size(); i++) {
         const Shape &wanted = node(inputs[i]).shape, &given = images[i].shape();
         bool fits = wanted.rank() == given.rank() && given[0] >= 1 && given[0] == images[0].shape()[0];
         for (int axis = 1; fits && axis < wanted.rank(); axis++) fits = wanted[axis] == -1 ? given[axis] >= 1 : wanted[axis] == given[axis];
         LIMN_CHECK(fits, "input '{}' of model '{}' takes {}, {} was given", node(inputs[i]).name, name, wanted.str(), given.str());
+        open = open || std::find(wanted.begin() + 1, wanted.end(), -1) != wanted.end();
+    }
+    if (!open) return;
+    std::vector<Shape> shapes(nodes_.size()), read;  // an image may be too small for what follows
+    for (std::size_t i = 0; i < images.size(); i++) shapes[std::size_t(inputs[i])] = images[i].shape();
+    for (std::size_t i = 0; i < nodes_.size(); i++) {
+        if (nodes_[i].inputs.empty()) continue;
+        read.clear();
+        for (int in : nodes_[i].inputs) read.push_back(shapes[std::size_t(in)]);
+        shapes[i] = shape_after(*nodes_[i].layer, read);
     }
 }
 

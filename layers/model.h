@@ -2,10 +2,12 @@
 //
 // weights/ builds it from a file. forward() runs it: a value lives until its last reader has run, and from the watched
 // nodes upward the tape records. Nested Keras models are unrolled: the layer "conv" of the inner model "base" becomes
-// the node "base/conv"; a layer used a second time is the node "conv#2" with the same weights.
+// the node "base/conv"; a layer used a second time is the node "conv#2" with the same weights. Of a layer that gives several tensors
+// the node "lstm:all" holds all; "lstm", "lstm:1", "lstm:2" are its parts. What computes the mask of "words" is the node "words:mask".
 #pragma once
 
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,6 +21,7 @@ struct Node {
     LayerPtr layer;
     std::vector<int> inputs;  // nodes it reads, all before it
     Shape shape;              // of its output; -1 where only the image decides
+    int mask = -1;            // the node that says which steps of its value count; -1: all of them
 };
 
 class Model {
@@ -29,7 +32,9 @@ public:
     const std::vector<Node>& nodes() const { return nodes_; }
     const Node& node(int i) const { return nodes_.at(std::size_t(i)); }
     int add_input(const std::string& input_name, Shape shape);
-    int add(const std::string& node_name, LayerPtr layer, std::vector<int> reads);  // builds the layer on first use
+    // Builds the layer on first use. The node of its result; where it gives several tensors that of the first, the others follow.
+    // with_mask false: the layer is not told of the mask of its input.
+    int add(const std::string& node_name, LayerPtr layer, std::vector<int> reads, bool with_mask = true);
 
     // By exact name, or by the last part of a nested name where only one node has it. Otherwise an Error that lists the nearest names.
     int find(std::string_view node_name) const;
@@ -44,6 +49,9 @@ public:
     // The part that computes node `from` and what it needs; the part that starts where that one ends. Weights are shared.
     Model up_to(int node) const;
     Model with_input_size(Index height, Index width) const;  // where the input's size was open
+    // Some inputs held at a value, (1,...), for every image of a batch: what is left has the others. What depends on held ones alone
+    // is computed here, once, by the backend where the weights are (layers/held.cpp).
+    Model holding(const Backend& backend, const std::map<int, Tensor>& values) const;
     // Where the part above also reads other nodes below (a residual branch), these become further inputs, named in also_reads; without
     // it they are an Error.
     Model above(int node, std::vector<int>* also_reads = nullptr) const;

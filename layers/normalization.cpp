@@ -40,10 +40,15 @@ public:
         weights.push_back({"moving_variance", {c}, {}, false});
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    // In training Keras leaves steps that do not count out of the statistics.
+    MaskUse mask_use(const std::vector<int>&) const override { return {.reads = true, .passes = 0}; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         return with_axis_last(tape, in[0], axis_, [&](const Var& x) {
             const Tensor &mean = weight("moving_mean"), &variance = weight("moving_variance");
-            if (tape.training && trainable) return in_training(tape, x, mean, variance);
+            if (tape.training && trainable) {
+                if (in.size() > 1) reject("statistics of the steps that a mask leaves are not known in training: freeze the layer");
+                return in_training(tape, x, mean, variance);
+            }
             const Tensor& scale = scale_.of({variance, weight("gamma")}, x.value, [&] { return scale_of(variance); });
             return affine(tape, x, mean, scale, weight("beta"));
         });
@@ -112,6 +117,7 @@ public:
     explicit Rescaling(const Config& config)
         : Layer(config), scale_(config.numbers("scale", {1})), offset_(config.numbers("offset", {0})) {}
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    MaskUse mask_use(const std::vector<int>&) const override { return {.passes = 0}; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Tensor& x = in[0].value;
         const Index c = x.shape()[-1];
@@ -162,6 +168,7 @@ public:
         weights.push_back({"count", {}, {}, false});
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    MaskUse mask_use(const std::vector<int>&) const override { return {.passes = 0}; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Var& x = in[0];
         const bool adapted = mean_.empty();

@@ -74,14 +74,24 @@ public:
         for (int axis = rank_ - 2; axis > 0; axis--) out = keep_axes_ ? out.with(axis, 1) : out.without(axis);
         return out;
     }
+    MaskUse mask_use(const std::vector<int>&) const override {
+        return {.reads = class_name == "GlobalAveragePooling1D" || class_name == "GlobalAvgPool1D"};
+    }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         std::vector<int> axes;
         for (int axis = 1; axis < rank_ - 1; axis++) axes.push_back(axis);
-        const Var y = reduction_ == Reduction::mean ? mean(tape, in[0], axes) : max(tape, in[0], axes);
+        const Var y = in.size() > 1                   ? mean_of_those_that_count(tape, in[0], in[1])
+                      : reduction_ == Reduction::mean ? mean(tape, in[0], axes)
+                                                      : max(tape, in[0], axes);
         return keep_axes_ ? y : reshape(tape, y, output_shape({in[0].shape()}));
     }
 
 private:
+    // x: (N,T,c)  mask: (N,T)
+    static Var mean_of_those_that_count(Tape& tape, const Var& x, const Var& mask) {
+        const Var m = reshape(tape, mask, {mask.shape()[0], mask.shape()[1], 1});
+        return divide(tape, sum(tape, multiply(tape, x, m), {1}), sum(tape, m, {1}));
+    }
     Reduction reduction_;
     bool keep_axes_;
     int rank_;

@@ -1,5 +1,4 @@
-#include <algorithm>
-
+#include "engine/spelling.h"
 #include "layers/conv2d.h"
 #include "layers/core.h"
 
@@ -77,6 +76,16 @@ static const std::map<std::string, Maker>& makers() {
         {"Cropping2D", make_cropping},
         {"Cropping3D", make_cropping},
         {"UpSampling2D", make_up_sampling2d},
+        {"Lambda", make_lambda},
+        {"Embedding", make_embedding},
+        {"Masking", make_masking},
+        {"SimpleRNN", make_recurrent},
+        {"LSTM", make_recurrent},
+        {"GRU", make_recurrent},
+        {"CuDNNLSTM", make_recurrent},
+        {"CuDNNGRU", make_recurrent},
+        {"RNN", make_recurrent},
+        {"RepeatVector", make_repeat_vector},
         {"UpSampling3D", make_up_sampling3d},
         {"Resizing", make_resizing},
         {"CenterCrop", make_center_crop},
@@ -127,30 +136,11 @@ std::vector<std::string> known_layers() {
     return names;
 }
 
-// Letters to change, insert or drop to turn one word into the other (Levenshtein 1966).
-static std::size_t distance(const std::string& a, const std::string& b) {
-    std::vector<std::size_t> row(b.size() + 1);
-    for (std::size_t j = 0; j <= b.size(); j++) row[j] = j;
-    for (std::size_t i = 1; i <= a.size(); i++) {
-        std::size_t diagonal = row[0]++;
-        for (std::size_t j = 1; j <= b.size(); j++) {
-            const std::size_t above = row[j];
-            row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
-            diagonal = above;
-        }
-    }
-    return row[b.size()];
-}
-
 LayerPtr make_layer(const Config& config) {
     const auto it = makers().find(config.class_name);
     if (it != makers().end()) return it->second(config);
-    std::string nearest;
-    std::size_t best = std::string::npos;
-    for (const auto& [name, maker] : makers())
-        if (const std::size_t d = distance(config.class_name.substr(0, 64), name); d < best) best = d, nearest = name;
     fail("layer '{}' is a {}, which limn does not know (the nearest it knows is {})", config.name.substr(0, 128),
-         config.class_name.substr(0, 128), nearest);
+         config.class_name.substr(0, 128), nearest_words(config.class_name, known_layers(), 1)[0]);
 }
 
 }  // namespace limn

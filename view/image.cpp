@@ -19,6 +19,14 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 #pragma GCC diagnostic ignored "-Wpedantic"
 #endif
+
+// stb unpacks a PNG's pixels however many there are (up to 4 GB of a file of 4 MB): no block it asks for may be larger than this.
+static thread_local std::size_t largest_block = 0;
+static void* limited_malloc(std::size_t size) { return size <= largest_block ? std::malloc(size) : nullptr; }
+static void* limited_realloc(void* block, std::size_t size) { return size <= largest_block ? std::realloc(block, size) : nullptr; }
+#define STBI_MALLOC limited_malloc
+#define STBI_REALLOC limited_realloc
+#define STBI_FREE std::free
 #define STB_IMAGE_STATIC
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_ONLY_JPEG
@@ -40,6 +48,8 @@ namespace limn {
 namespace {
 
 constexpr int longest_side = 16384;
+constexpr std::int64_t small_image = 1 << 20;               // pixels
+constexpr std::int64_t jpeg_pixels_per_byte = 64 * 8;       // an empty block of 8x8 takes a bit
 constexpr std::size_t largest_file = std::size_t(1) << 30;  // a BMP of that side, and all that stb can count
 
 using Bytes = std::span<const std::uint8_t>;
@@ -114,6 +124,7 @@ Image decode_image(const std::vector<std::byte>& file, const std::string& name) 
     // stb takes looser first bytes for a JPEG, too; those have not been looked at above.
     const bool of_known_kind = is_png(bytes) || is_jpeg(bytes) || is_bmp(bytes);
     const int size = int(bytes.size());
+    largest_block = std::size_t(1) << 20;
     int width = 0, height = 0, channels = 0;
     LIMN_CHECK(of_known_kind && stbi_info_from_memory(bytes.data(), size, &width, &height, &channels),
                "{}: is {}, not a photo limn can read: convert it to PNG or JPEG", name, kind_of(bytes));
@@ -121,8 +132,13 @@ Image decode_image(const std::vector<std::byte>& file, const std::string& name) 
     LIMN_CHECK(w >= 2 && h >= 2, "{}: is {}x{} pixels: too small to explain, 2x2 is the least", name, w, h);
     LIMN_CHECK(w <= longest_side && h <= longest_side, "{}: is {}x{} pixels; at most {} on a side are read: make it smaller", name, w, h,
                longest_side);
+    // stb fills what a JPEG does not hold with grey, in however many pixels
+    LIMN_CHECK(!is_jpeg(bytes) || w * h <= small_image || w * h / jpeg_pixels_per_byte <= size,
+               "{}: is a damaged or cut short JPEG: {} bytes cannot hold {}x{} pixels", name, size, w, h);
     LIMN_CHECK(!is_bmp(bytes) || bmp_is_whole(bytes, w, h), "{}: is a damaged or cut short BMP: get the file again", name);
 
+    // pixels of four channels of 16 bits, in a buffer that doubles; the file's chunks, in another
+    largest_block = std::size_t(w * h) * 16 + 2 * bytes.size() + (std::size_t(1) << 20);
     const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(stbi_load_from_memory(bytes.data(), size, &width, &height, &channels, 3),
                                                            stbi_image_free);
     LIMN_CHECK(pixels, "{}: is damaged or cut short ({})", name, stbi_failure_reason());

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "engine/memory.h"
+#include "weights/file_kind.h"
 
 namespace limn {
 
@@ -20,7 +21,7 @@ namespace {
 
 constexpr std::size_t longest_text = std::size_t(64) << 20;
 constexpr hssize_t longest_list = 1 << 16;
-constexpr std::size_t most_links = 1 << 20;
+constexpr std::size_t most_links = 1 << 18;  // listed in all: who walks through groups that contain themselves comes to an end
 constexpr std::size_t deepest_path = 64;
 constexpr int highest_rank = 5;
 constexpr hsize_t suspicious_bytes = hsize_t(4) << 30;  // Keras's own limits: larger than this and more than
@@ -100,29 +101,22 @@ std::vector<std::string> steps_of(const std::string& path) {
     return steps;
 }
 
-std::string kind_of(const std::string& head) {
-    if (head.starts_with("PK")) return ", it looks like a zip archive (a .keras file?)";
-    if (head.starts_with("\x89PNG")) return ", it looks like a PNG image";
-    if (head.starts_with("\xff\xd8")) return ", it looks like a JPEG image";
-    if (head.starts_with("{")) return ", it looks like JSON";
-    const bool text = std::all_of(head.begin(), head.end(), [](unsigned char c) { return c >= 32 || c == '\n' || c == '\r' || c == '\t'; });
-    return text ? ", it looks like text" : "";
-}
-
 // Refuses what read_file() would refuse, and what is no HDF5 file at all.
 void check_file(const std::filesystem::path& path) {
     const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     LIMN_CHECK(fd >= 0, "{}: cannot be opened: {}", path.string(), std::strerror(errno));
     struct stat info {};
     const bool known = fstat(fd, &info) == 0;
-    std::string head(64, 0);
+    std::string head(file_kind_head, 0);
     const ssize_t n = known && S_ISREG(info.st_mode) ? pread(fd, head.data(), head.size(), 0) : 0;
     close(fd);
-    LIMN_CHECK(known && !S_ISDIR(info.st_mode), "{}: is a directory, an HDF5 file was expected", path.string());
+    const auto seems = [](const std::string& kind) { return kind.empty() ? "" : ", it looks like " + kind; };
+    LIMN_CHECK(known && !S_ISDIR(info.st_mode), "{}: is a directory, an HDF5 file was expected{}", path.string(), seems(folder_kind(path)));
     LIMN_CHECK(S_ISREG(info.st_mode), "{}: is not a regular file", path.string());
     LIMN_CHECK(info.st_size > 0, "{}: the file is empty", path.string());
     head.resize(std::size_t(std::max<ssize_t>(0, n)));
-    LIMN_CHECK(head.starts_with("\x89HDF") || H5Fis_hdf5(path.c_str()) > 0, "{}: is not an HDF5 file{}", path.string(), kind_of(head));
+    LIMN_CHECK(head.starts_with("\x89HDF") || H5Fis_hdf5(path.c_str()) > 0, "{}: is not an HDF5 file{}", path.string(),
+               seems(file_kind(head)));
 }
 
 }  // namespace
@@ -134,6 +128,39 @@ Hdf5File::Hdf5File(const std::filesystem::path& path) : path_(path) {
     LIMN_CHECK(plain_file.valid() && H5Pset_fapl_sec2(plain_file) >= 0, "{}: cannot be opened{}", path.string(), reason());
     file_ = H5Fopen(path.c_str(), H5F_ACC_RDONLY, plain_file);
     LIMN_CHECK(file_ >= 0, "{}: is damaged or cut short{}", path.string(), reason());
+}
+
+// HDF5 would copy the image twice; these hand it our own memory instead, which it only reads.
+struct SharedImage {
+    void* bytes;
+    static void* take(size_t, H5FD_file_image_op_t, void* self) { return static_cast<SharedImage*>(self)->bytes; }
+    static void* copy(void* to, const void*, size_t, H5FD_file_image_op_t, void*) { return to; }
+    static void* resize(void*, size_t, H5FD_file_image_op_t, void*) { return nullptr; }
+    static herr_t drop(void*, H5FD_file_image_op_t, void*) { return 0; }
+    static void* same(void* self) { return self; }
+    static herr_t keep(void*) { return 0; }
+};
+
+Hdf5File::Hdf5File(const std::filesystem::path& path, std::vector<std::byte> image) : path_(path) {
+    const Quiet quiet;
+    const auto bytes = std::make_shared<std::vector<std::byte>>(std::move(image));
+    LIMN_CHECK(!bytes->empty(), "{}: is empty", path.string());
+    SharedImage shared{bytes->data()};
+    H5FD_file_image_callbacks_t callbacks{SharedImage::take, SharedImage::copy, SharedImage::resize, SharedImage::drop,
+                                          SharedImage::same, SharedImage::keep, &shared};
+    const Handle<H5Pclose> in_memory(H5Pcreate(H5P_FILE_ACCESS));
+    LIMN_CHECK(in_memory.valid() && H5Pset_fapl_core(in_memory, 1 << 20, false) >= 0 &&
+                   H5Pset_file_image_callbacks(in_memory, &callbacks) >= 0 && H5Pset_file_image(in_memory, bytes->data(), bytes->size()) >= 0,
+               "{}: cannot be opened{}", path.string(), reason());
+    file_ = H5Fopen(path.c_str(), H5F_ACC_RDONLY, in_memory);
+    LIMN_CHECK(file_ >= 0, "{}: is no HDF5 file, or damaged{}", path.string(), reason());
+    mapping_ = std::shared_ptr<const void>(bytes, bytes->data());
+    mapped_bytes_ = bytes->size();
+}
+
+bool Hdf5File::looks_like_one(const std::filesystem::path& path) {
+    const Quiet quiet;
+    return H5Fis_hdf5(path.c_str()) > 0;
 }
 
 Hdf5File::~Hdf5File() {
@@ -197,7 +224,10 @@ std::vector<std::string> Hdf5File::children(const std::string& group) const {
         list.emplace_back(name);
         return list.size() < most_links ? 0 : -1;
     };
-    checked(H5Literate(g, H5_INDEX_NAME, H5_ITER_INC, nullptr, add, &names), what);
+    const herr_t done = H5Literate(g, H5_INDEX_NAME, H5_ITER_INC, nullptr, add, &names);
+    listed_links_ += names.size();
+    LIMN_CHECK(listed_links_ < most_links, "{}: lists more than {} objects, or groups that contain themselves: refused", what, most_links);
+    checked(done, what);
     return names;
 }
 
@@ -469,6 +499,10 @@ Tensor Hdf5File::read(const std::string& name) const {
                    "{} ends behind the end of the file, which is cut short", array.what);
         return Tensor::view(array.shape, reinterpret_cast<const float*>(all.data() + *place), mapping_);
     }
+    // Many arrays that are harmless each: what holds for one of them (see Array) holds for all together.
+    unpacked_bytes_ += count * sizeof(float);
+    LIMN_CHECK(unpacked_bytes_ <= suspicious_bytes || unpacked_bytes_ / suspicious_ratio <= bytes().size(),
+               "{}: the file of {} bytes unpacks to more than {} GB: refused", array.what, bytes().size(), unpacked_bytes_ >> 30);
     Tensor out(array.shape);
     if (count == 0) return out;
     const auto read_as = [&](hid_t type, void* to) { checked(H5Dread(array.id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, to), array.what); };

@@ -23,8 +23,11 @@ namespace limn {
 class Hdf5File {
 public:
     explicit Hdf5File(const std::filesystem::path& path);
+    // A file that lies in memory (in an archive, unpacked); `path` names it in messages.
+    Hdf5File(const std::filesystem::path& path, std::vector<std::byte> image);
     ~Hdf5File();
     Hdf5File(const Hdf5File&) = delete;
+    static bool looks_like_one(const std::filesystem::path& path);  // by its signature
     const std::filesystem::path& path() const { return path_; }
 
     // Paths are absolute: "/" is the root, "/model_weights/conv1".
@@ -53,6 +56,8 @@ private:
     std::int64_t file_ = -1;
     mutable std::shared_ptr<const void> mapping_;  // made at the first need; the tensors that look into it keep it alive
     mutable std::size_t mapped_bytes_ = 0;
+    mutable std::size_t listed_links_ = 0;      // by children(), in all
+    mutable std::uint64_t unpacked_bytes_ = 0;  // of all arrays that were not mapped
 };
 
 // A new file that appears under its name when it is complete. After an Error it is given up: nothing appears.

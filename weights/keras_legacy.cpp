@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <map>
 
+#include "weights/older_layouts.h"
+
 namespace limn {
 
 namespace {
+
+constexpr std::size_t most_weights = 1 << 16;  // the same layer can be listed many times
 
 std::string joined(const std::string& group, const std::string& name) { return group == "/" ? "/" + name : group + "/" + name; }
 
@@ -24,7 +28,8 @@ std::string role_of(const std::string& path) {
         if (digits == std::string::npos || name[digits] != '_') break;
         name.resize(digits);
     }
-    static const std::pair<std::string_view, std::string_view> roles[] = {{"depthwise_kernel", "depthwise_kernel"},
+    static const std::pair<std::string_view, std::string_view> roles[] = {{"recurrent_kernel", "recurrent_kernel"},
+                                                                          {"depthwise_kernel", "depthwise_kernel"},
                                                                           {"pointwise_kernel", "pointwise_kernel"},
                                                                           {"moving_mean", "moving_mean"},
                                                                           {"moving_variance", "moving_variance"},
@@ -36,6 +41,7 @@ std::string role_of(const std::string& path) {
                                                                           {"beta", "beta"},
                                                                           {"alpha", "alpha"},
                                                                           {"_W", "kernel"},
+                                                                          {"_U", "recurrent_kernel"},
                                                                           {"_b", "bias"}};
     for (const auto& [suffix, role] : roles)
         if (name.ends_with(suffix)) return std::string(role);
@@ -43,34 +49,84 @@ std::string role_of(const std::string& path) {
 }
 
 struct StoredWeight {
-    std::string dataset, owner, role;
+    std::vector<std::string> parts;  // datasets; several: gates, to be joined along the last axis
+    std::string owner, role;
     bool used = false;
 };
+
+// "lstm_1/lstm_1_W_i:0" belongs to lstm_1, as "lstm_1/kernel:0" does: Keras 1 put the layer's name before the role.
+std::string owner_of(const std::string& path) {
+    std::string name = last_part(path);
+    if (const auto colon = name.rfind(':'); colon != std::string::npos) name.resize(colon);
+    if (const GateName gate = gate_name(name); gate.gate) name = gate.array;
+    if (name.size() > 2 && (name.ends_with("_W") || name.ends_with("_U") || name.ends_with("_b")))
+        return without_last_part(path) + "/" + name.substr(0, name.size() - 2);
+    return without_last_part(path);
+}
+
+std::vector<StoredWeight> weights_of(const StoredLayer& layer) {
+    std::vector<StoredWeight> list;
+    std::map<std::string, std::size_t> joined;  // array of gates -> its place in the list
+    std::vector<std::map<Index, std::string>> gates;
+    for (const std::string& dataset : layer.weights) {
+        std::string name = last_part(dataset);
+        if (const auto colon = name.rfind(':'); colon != std::string::npos) name.resize(colon);
+        const GateName gate = gate_name(name);
+        const std::string array = without_last_part(dataset) + "/" + (gate.gate ? gate.array : name);
+        const auto [at, fresh] = joined.emplace(gate.gate ? array : dataset, list.size());
+        if (fresh) {
+            list.push_back({{}, owner_of(dataset), role_of(array)});
+            gates.push_back({});
+        }
+        gates[at->second].emplace(gate.gate ? gate_place(gate.gate) : Index(gates[at->second].size()), dataset);
+    }
+    for (std::size_t i = 0; i < list.size(); i++)
+        for (const auto& [place, dataset] : gates[i]) list[i].parts.push_back(dataset);
+    return list;
+}
 
 // Does `owner` ("tower/tower_conv", "ca", "conv1_3") name this layer ("tower/tower_conv")?
 bool names_layer(const std::string& owner, const std::string& layer) {
     const std::string stored = last_part(owner), wanted = last_part(layer);
     if (stored == wanted) return true;
+    if (last_part(without_last_part(owner)) == wanted) return true;  // "bi/forward_lstm/lstm_cell": the weights of a cell
     // a counter that Keras 2 appended when a name had been used before in the same process
     return stored.size() > wanted.size() && stored.starts_with(wanted) && stored[wanted.size()] == '_' &&
            stored.find_first_not_of("0123456789", wanted.size() + 1) == std::string::npos;
 }
 
 bool same_role(const std::string& stored, const std::string& wanted) {
-    if (stored == "variable" || stored == "Variable") return true;                    // made without a name
-    return stored == wanted || (stored == "kernel" && wanted == "depthwise_kernel");  // Keras 3 calls both "kernel"
+    if (stored == "variable" || stored == "Variable") return true;  // made without a name
+    // Keras 3 calls a depthwise kernel "kernel", Keras 1 the table of an Embedding "W"
+    return stored == wanted || (stored == "kernel" && (wanted == "depthwise_kernel" || wanted == "embeddings"));
 }
 
-void assign(const Hdf5File& file, const Layer& layer, Weight& weight, const StoredWeight& stored) {
-    const Shape found = file.shape(stored.dataset);
-    LIMN_CHECK(found == weight.shape, "{}: layer '{}' ({}): '{}' is {} in the file, {} was expected", file.path().string(), layer.name,
-               layer.class_name, weight.name, found.str(), weight.shape.str());
-    weight.value = file.read(stored.dataset);
+Tensor read_joined(const Hdf5File& file, const std::vector<std::string>& parts) {
+    if (parts.size() == 1) return file.read(parts[0]);
+    Shape shape = file.shape(parts[0]);
+    const Index each = shape.rank() ? shape[-1] : 1, rows = shape.size() / std::max<Index>(each, 1);
+    LIMN_CHECK(shape.rank() >= 1, "{}: '{}' is a single number, gates were expected", file.path().string(), parts[0]);
+    shape[-1] = each * Index(parts.size());
+    Tensor out(shape);
+    for (std::size_t i = 0; i < parts.size(); i++) {
+        LIMN_CHECK(file.shape(parts[i]) == shape.with(-1, each), "{}: '{}' is {}, the gate beside it {}", file.path().string(), parts[i],
+                   file.shape(parts[i]).str(), shape.with(-1, each).str());
+        const Tensor part = file.read(parts[i]);
+        for (Index row = 0; row < rows; row++) std::copy_n(part.data() + row * each, each, out.data() + row * shape[-1] + Index(i) * each);
+    }
+    return out;
+}
+
+void assign(const Hdf5File& file, const Layer& layer, Weight& weight, const StoredWeight& stored, const WrittenBy& by) {
+    const Tensor value = todays_layout(layer, weight, read_joined(file, stored.parts), by);
+    LIMN_CHECK(value.shape() == weight.shape, "{}: layer '{}' ({}): '{}' is {} in the file, {} was expected", file.path().string(),
+               layer.name, layer.class_name, weight.name, value.shape().str(), weight.shape.str());
+    weight.value = value;
 }
 
 // The weights of one top-level layer (one limn layer, or all layers of a nested model) from one stored group.
 void load_group(const Hdf5File& file, const std::string& group_name, const std::vector<Layer*>& layers, std::vector<StoredWeight> stored,
-                std::vector<std::string>& notes) {
+                const WrittenBy& by, std::vector<std::string>& notes) {
     std::size_t wanted = 0;
     for (const Layer* layer : layers) wanted += layer->weights.size();
     LIMN_CHECK(stored.size() == wanted, "{}: layer '{}' has {} arrays in the file, {} were expected", file.path().string(), group_name,
@@ -106,7 +162,7 @@ void load_group(const Hdf5File& file, const std::string& group_name, const std::
         const Layer* owner = *std::find_if(layers.begin(), layers.end(), [&, w = weight](const Layer* l) {
             return w >= l->weights.data() && w < l->weights.data() + l->weights.size();
         });
-        assign(file, *owner, *weight, *from);
+        assign(file, *owner, *weight, *from, by);
     }
 }
 
@@ -114,12 +170,33 @@ void load_group(const Hdf5File& file, const std::string& group_name, const std::
 
 std::vector<StoredLayer> stored_layers(const Hdf5File& file, const std::string& group) {
     std::vector<StoredLayer> layers;
+    std::size_t listed = 0;
+    const auto add = [&](StoredLayer& layer, const std::string& array) {
+        LIMN_CHECK(++listed <= most_weights, "{}: lists more than {} arrays: refused", file.path().string(), most_weights);
+        layer.weights.push_back(array);
+    };
+    const auto count = [&](const std::string& at, const char* name) {
+        const auto numbers = file.numbers(at, name);
+        LIMN_CHECK(numbers && numbers->size() == 1 && (*numbers)[0] >= 0 && (*numbers)[0] < 1 << 16, "{}: '{}' of '{}' should be a count",
+                   file.path().string(), name, at);
+        return Index((*numbers)[0]);
+    };
+    if (!file.has_attribute(group, "layer_names")) {  // before Keras 1.1: layer_0, layer_1... with param_0, param_1...
+        for (Index i = 0; i < count(group, "nb_layers"); i++) {
+            StoredLayer layer{fmt::format("layer_{}", i), {}};
+            const std::string path = joined(group, layer.name);
+            LIMN_CHECK(file.is_group(path), "{}: the file should hold '{}'", file.path().string(), path);
+            for (Index p = 0; p < count(path, "nb_params"); p++) add(layer, fmt::format("{}/param_{}", path, p));
+            layers.push_back(std::move(layer));
+        }
+        return layers;
+    }
     for (const std::string& name : file.texts(group, "layer_names")) {
         const std::string path = joined(group, name);
         LIMN_CHECK(file.is_group(path), "{}: the file lists the layer '{}' but does not hold it", file.path().string(), name);
         StoredLayer layer{name, {}};
         for (const std::string& weight : file.texts(path, "weight_names")) {
-            layer.weights.push_back(joined(path, weight));
+            add(layer, joined(path, weight));
             LIMN_CHECK(file.has(layer.weights.back()), "{}: layer '{}' lists the array '{}' but the file does not hold it",
                        file.path().string(), name, weight);
         }
@@ -128,7 +205,28 @@ std::vector<StoredLayer> stored_layers(const Hdf5File& file, const std::string& 
     return layers;
 }
 
-void load_legacy_weights(const Hdf5File& file, const std::string& group, Model& model, std::vector<std::string>& notes) {
+// Keras 1 does not say which backend it ran on, but TensorFlow's names end in ":0" and Theano's do not.
+static WrittenBy written_by(const Hdf5File& file, const std::string& group, const std::vector<StoredLayer>& stored, int keras_major,
+                            const Model& model, std::vector<std::string>& notes) {
+    std::string backend;
+    for (const std::string& at : {std::string("/"), group})
+        if (file.has_attribute(at, "backend")) backend = file.text(at, "backend");
+    WrittenBy by{keras_major, backend == "theano"};
+    const auto is_theanos = [](const std::string& dataset) { return dataset.find(':') == std::string::npos; };
+    if (backend.empty() && keras_major < 2)
+        by.theano = std::any_of(stored.begin(), stored.end(),
+                                [&](const StoredLayer& s) { return std::any_of(s.weights.begin(), s.weights.end(), is_theanos); });
+    if (by.theano && std::ranges::any_of(model.nodes(), [](const Node& n) { return convolves(*n.layer); }))
+        notes.push_back(backend.empty() ? "the arrays' names are as Theano's, so kernels of convolutions were turned by 180 degrees"
+                                        : "the file was written by Keras on Theano, so kernels of convolutions were turned by 180 degrees");
+    return by;
+}
+
+bool has_legacy_weights(const Hdf5File& file, const std::string& group) {
+    return file.has_attribute(group, "layer_names") || file.has_attribute(group, "nb_layers");
+}
+
+void load_legacy_weights(const Hdf5File& file, const std::string& group, int keras_major, Model& model, std::vector<std::string>& notes) {
     // Layers of the model by the top-level layer they belong to: "features" for "features/base/ca".
     std::vector<std::pair<std::string, std::vector<Layer*>>> groups;
     std::vector<StoredLayer> stored = stored_layers(file, group);
@@ -145,19 +243,16 @@ void load_legacy_weights(const Hdf5File& file, const std::string& group, Model& 
     }
 
     stored.erase(std::remove_if(stored.begin(), stored.end(), [](const StoredLayer& s) { return s.weights.empty(); }), stored.end());
-    const auto weights_of = [&](const StoredLayer& s) {
-        std::vector<StoredWeight> list;
-        for (const std::string& dataset : s.weights) list.push_back({dataset, without_last_part(dataset), role_of(dataset)});
-        return list;
+    const auto stored_as = [&](const std::string& name) {
+        return std::find_if(stored.begin(), stored.end(), [&](const StoredLayer& s) { return s.name == name; });
     };
+    const WrittenBy by = written_by(file, group, stored, keras_major, model, notes);
     std::vector<std::string> missing;
     for (const auto& [top, layers] : groups)
-        if (std::none_of(stored.begin(), stored.end(), [&](const StoredLayer& s) { return s.name == top; })) missing.push_back(top);
+        if (stored_as(top) == stored.end()) missing.push_back(top);
 
     if (missing.empty()) {
-        for (const auto& [top, layers] : groups)
-            load_group(file, top, layers,
-                       weights_of(*std::find_if(stored.begin(), stored.end(), [&](const StoredLayer& s) { return s.name == top; })), notes);
+        for (const auto& [top, layers] : groups) load_group(file, top, layers, weights_of(*stored_as(top)), by, notes);
         LIMN_CHECK(stored.size() == groups.size(), "{}: the file has weights for {} layers, the model has {}", file.path().string(),
                    stored.size(), groups.size());
         return;
@@ -165,7 +260,7 @@ void load_legacy_weights(const Hdf5File& file, const std::string& group, Model& 
     // Names differ (renamed layers, other counters): the k-th stored layer belongs to the k-th layer with weights, if all shapes agree.
     LIMN_CHECK(stored.size() == groups.size(), "{}: the file has no weights for layer '{}' (it has {} layers with weights, the model {})",
                file.path().string(), missing[0], stored.size(), groups.size());
-    for (std::size_t i = 0; i < groups.size(); i++) load_group(file, groups[i].first, groups[i].second, weights_of(stored[i]), notes);
+    for (std::size_t i = 0; i < groups.size(); i++) load_group(file, groups[i].first, groups[i].second, weights_of(stored[i]), by, notes);
     notes.push_back(fmt::format("layers were matched by their order: the file has no '{}'", missing[0]));
 }
 

@@ -1,37 +1,21 @@
 #include "weights/keras_writer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "engine/file.h"
 #include "weights/hdf5_file.h"
+#include "weights/json_value.h"
+#include "weights/keras3_weights.h"
+#include "weights/modern_config.h"
+#include "weights/zip_file.h"
 
 namespace limn {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json to_json(const Value& value) {
-    if (const bool* flag = value.as<bool>()) return *flag;
-    if (const double* number = value.as<double>()) {
-        const bool whole = *number == std::floor(*number) && std::abs(*number) < 1e15;
-        return whole ? Json(std::int64_t(*number)) : Json(*number);
-    }
-    if (const std::string* text = value.as<std::string>()) return *text;
-    if (const List* list = value.as<List>()) {
-        Json array = Json::array();
-        for (const Value& item : *list) array.push_back(to_json(item));
-        return array;
-    }
-    if (const Dict* dict = value.as<Dict>()) {
-        Json object = Json::object();
-        for (const auto& [key, item] : *dict) object[key] = to_json(item);
-        return object;
-    }
-    return {};
-}
 
 // The layers in the order in which they first run, and the name each gets in the file.
 struct Written {
@@ -62,7 +46,7 @@ std::vector<Written> written_layers(const Model& model) {
 
 Json config_of(const Model& model, const Written& written) {
     const Layer& layer = *written.layer;
-    Json config = to_json(Value(layer.keras_config.settings));
+    Json config = json_from(Value(layer.keras_config.settings));
     if (config.is_null()) config = Json::object();
     for (const char* of_one_version : {"dtype", "batch_input_shape", "batch_shape"}) config.erase(of_one_version);
     config["name"] = written.name;
@@ -81,7 +65,10 @@ std::string keras_config_of(const Model& model) {
     const std::vector<Written> written = written_layers(model);
     std::vector<std::pair<std::string, int>> made(model.nodes().size());  // node -> layer and call
     Json layers = Json::array();
+    const std::vector<std::string> known = known_layers();
     for (const Written& w : written) {
+        LIMN_CHECK(std::ranges::count(known, w.layer->class_name),
+                   "layer '{}': a network with masks, wrapped layers or layers that return their state cannot be written yet", w.name);
         LIMN_CHECK(w.layer->keras_config.channels_first.empty(), "layer '{}': a network with channels first cannot be written yet", w.name);
         Json calls = Json::array();
         for (int i = w.node; i < int(model.nodes().size()); i++) {
@@ -113,35 +100,164 @@ std::string keras_config_of(const Model& model) {
     return Json{{"class_name", "Functional"}, {"config", config}}.dump();
 }
 
-void save_model(const std::filesystem::path& path, const Model& model, const ModelNotes& notes, Precision precision) {
-    Hdf5Writer file(path);
-    int keras_major = 2;
-    std::vector<std::string> names;
+namespace {
+
+// The layers of a configuration by their path in it, in its order: "base/conv".
+using Layers = std::vector<std::pair<std::string, const Layer*>>;
+
+// Trainable arrays first, as Keras lists them.
+std::vector<std::pair<std::string, const Weight*>> ordered_weights(const Layers& layers) {
+    std::vector<std::pair<std::string, const Weight*>> list;
+    for (bool trainable : {true, false})
+        for (const auto& [path, layer] : layers)
+            for (const Weight& weight : layer->weights)
+                if ((layer->trainable && weight.trainable) == trainable) list.push_back({path + "/" + weight.name, &weight});
+    return list;
+}
+
+// Keras 1 and 2 computed hard_sigmoid as clip(0.2 x + 0.5), Keras 3 as clip(x / 6 + 0.5): with x 1.2 times as large it is the same.
+Tensor as_keras3(const Layer& layer, const Weight& weight) {
+    const Config& config = layer.keras_config;
+    if (config.keras_major >= 3) return weight.value;
+    const auto hard = [&](const char* key, const char* otherwise) { return config.text(key, otherwise) == "hard_sigmoid"; };
+    const bool lstm = layer.class_name == "LSTM", gru = layer.class_name == "GRU";
+    const Index gates = lstm ? 4 : gru ? 3 : 1, columns = weight.shape.rank() ? weight.shape[-1] : 1, each = columns / gates;
+    if (!(gates > 1 ? hard("recurrent_activation", "hard_sigmoid")
+                    : config.has("activation") && config.find("activation")->as<std::string>() && hard("activation", "linear")))
+        return weight.value;
+    LIMN_CHECK(gates > 1 || !layer.weights.empty(),
+               "layer '{}': its hard_sigmoid is that of Keras 1 and 2, clip(0.2 x + 0.5), which Keras 3 no longer has", layer.name);
+    Tensor scaled = weight.value.host().clone();
+    for (Index i = 0; i < scaled.size(); i++) {
+        const Index gate = i % columns / std::max<Index>(each, 1);  // LSTM: input, forget, cell, output; GRU: update, reset, new
+        const bool squashed = lstm ? gate != 2 : gru ? gate != 2 : true;
+        if (squashed) scaled.data()[i] *= 1.2f;
+    }
+    return scaled;
+}
+
+void write_legacy(Hdf5Writer& file, const Layers& layers, const std::vector<std::string>& top, Precision precision) {
     file.group("/model_weights");
-    for (const Written& w : written_layers(model)) {
-        const std::string group = "/model_weights/" + w.name;
-        keras_major = std::max(keras_major, w.layer->keras_config.keras_major);
-        names.push_back(w.name);
+    for (const std::string& name : top) {
+        Layers inside;
+        for (const auto& [path, layer] : layers)
+            if (path == name || path.starts_with(name + "/")) inside.push_back({path, layer});
+        const std::string group = "/model_weights/" + name;
         file.group(group);
         std::vector<std::string> weight_names;
-        for (const Weight& weight : w.layer->weights) {
-            weight_names.push_back(w.name + "/" + weight.name + ":0");
-            file.dataset(group + "/" + weight_names.back(), weight.value, precision == Precision::f16);
+        for (const auto& [path, weight] : ordered_weights(inside)) {
+            const Layer& owner =
+                *std::find_if(inside.begin(), inside.end(), [&, w = weight](const auto& entry) {
+                     return w >= entry.second->weights.data() && w < entry.second->weights.data() + entry.second->weights.size();
+                 })->second;
+            weight_names.push_back(path + ":0");
+            file.dataset(group + "/" + weight_names.back(), as_keras3(owner, *weight), precision == Precision::f16);
         }
         file.attribute(group, "weight_names", weight_names);
     }
-    file.attribute("/model_weights", "layer_names", names);
+    file.attribute("/model_weights", "layer_names", top);
     file.attribute("/model_weights", "backend", std::string("tensorflow"));
-    file.attribute("/", "model_config", keras_config_of(model));
+}
+
+// Keras 3 keeps the arrays of a layer's parts below them: "cell/vars/0", "query_dense/vars/0".
+std::string part_of(const Layer& layer, const Weight& weight) {
+    if (layer.class_name == "LSTM" || layer.class_name == "GRU" || layer.class_name == "SimpleRNN" || layer.class_name == "RNN")
+        return "/cell";
+    const auto slash = weight.name.find('/');
+    if (slash == std::string::npos) return "";
+    const std::string part = weight.name.substr(0, slash);
+    return "/" + (part == "attention_output" ? "output" : part) + "_dense";
+}
+
+void write_keras3(Hdf5Writer& file, const Layers& layers, const StorePaths& paths) {
+    for (const auto& [path, layer] : layers) {
+        const auto store = paths.find(path);
+        LIMN_CHECK(store != paths.end(), "layer '{}' has no place in the file", path);
+        std::map<std::string, int> counts;
+        for (const Weight& weight : layer->weights) {
+            const std::string group = store->second + part_of(*layer, weight) + "/vars";
+            const int number = counts[group]++;
+            if (number == 0) {
+                file.group(group);
+                file.attribute(group, "name", path.substr(path.rfind('/') + 1));
+            }
+            file.dataset(group + "/" + std::to_string(number), as_keras3(*layer, weight));
+        }
+    }
+}
+
+std::vector<std::string> top_names(const std::string& config) {
+    const Json root = Json::parse(config);
+    std::vector<std::string> names;
+    for (const Json& layer : root["config"]["layers"])
+        if (layer["class_name"] != "InputLayer" || root["class_name"] != "Sequential")
+            names.push_back(layer.contains("name") && layer["name"].is_string() ? layer["name"].get<std::string>()
+                                                                                : layer["config"]["name"].get<std::string>());
+    return names;
+}
+
+void write_whole(const std::filesystem::path& path, const std::string& config, const Layers& layers, const std::string& keras_version,
+                 const ModelNotes& notes, Precision precision) {
+    Hdf5Writer file(path);
+    write_legacy(file, layers, top_names(config), precision);
+    file.attribute("/", "model_config", config);
     file.attribute("/", "backend", std::string("tensorflow"));
-    // a few functions changed their meaning with Keras 3 (layers/config.h)
-    file.attribute("/", "keras_version", std::string(keras_major >= 3 ? "3.0.0" : "2.15.0"));
+    file.attribute("/", "keras_version", keras_version);
     if (!notes.labels.empty()) file.attribute("/", "labels", notes.labels);
     const std::pair<const char*, const std::string*> attributes[] = {
         {"preprocess", &notes.preprocess}, {"size", &notes.size}, {"resize", &notes.resize}};
     for (const auto& [name, value] : attributes)
         if (!value->empty()) file.attribute("/", name, *value);
     file.commit();
+}
+
+void write_archive(const std::filesystem::path& path, const std::string& config, const Layers& layers) {
+    PendingFile weights(path.string() + ".weights");  // removed at the end
+    Hdf5Writer file(weights.temporary_path());
+    write_keras3(file, layers, store_paths(config));
+    file.commit();
+    Json root = Json::parse(config);
+    root["module"] = root["class_name"] == "Functional" ? "keras.src.models.functional" : "keras";
+    const std::string text = root.dump(), metadata = Json{{"keras_version", "3.0.0"}, {"date_saved", ""}}.dump();
+    const std::vector<std::byte> stored = read_file(weights.temporary_path(), std::size_t(1) << 40);
+    const ZipMember members[] = {{"metadata.json", std::as_bytes(std::span(metadata))},
+                                 {"config.json", std::as_bytes(std::span(text))},
+                                 {"model.weights.h5", stored}};
+    write_zip(path, members);
+}
+
+}  // namespace
+
+void save_model(const std::filesystem::path& path, const Model& model, const ModelNotes& notes, Precision precision) {
+    Layers layers;
+    int keras_major = 2;
+    for (const Written& w : written_layers(model)) {
+        layers.push_back({w.name, w.layer});
+        keras_major = std::max(keras_major, w.layer->keras_config.keras_major);
+    }
+    // a few functions changed their meaning with Keras 3 (layers/config.h)
+    write_whole(path, keras_config_of(model), layers, keras_major >= 3 ? "3.0.0" : "2.15.0", notes, precision);
+}
+
+void convert_model(const std::filesystem::path& path, const LoadedModel& loaded, Precision precision) {
+    const Model& model = loaded.model;
+    std::string config;
+    Layers layers;
+    if (loaded.config.empty()) {
+        config = keras_config_of(model);
+        for (const Written& w : written_layers(model)) layers.push_back({w.name, w.layer});
+    } else {
+        config = modern_config(loaded.config, model);
+        for (const Layer* layer : model.weighted_layers()) layers.push_back({layer->name, layer});
+    }
+    const std::string extension = path.extension().string();
+    if (extension == ".keras") {
+        LIMN_CHECK(precision == Precision::f32, "{}: a .keras file keeps float32; float16 is for .h5", path.string());
+        return write_archive(path, config, layers);
+    }
+    LIMN_CHECK(extension == ".h5" || extension == ".hdf5", "{}: the name should end in .h5 or .keras, which says what is written",
+               path.string());
+    write_whole(path, config, layers, "3.0.0", {loaded.labels, loaded.preprocess, loaded.size, loaded.resize}, precision);
 }
 
 }  // namespace limn

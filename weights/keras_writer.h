@@ -1,4 +1,4 @@
-// A whole model as a file that Keras opens: HDF5 with model_config, and the weights in the legacy layout.
+// A whole model as a file that Keras opens: HDF5 with model_config and the weights in the legacy layout, or a `.keras` archive.
 #pragma once
 
 #include <filesystem>
@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "layers/model.h"
+#include "weights/model_file.h"
 
 namespace limn {
 
@@ -24,5 +25,9 @@ std::string keras_config_of(const Model& model);
 enum class Precision { f32, f16 };  // of the stored numbers; Keras and limn widen float16 as they read
 
 void save_model(const std::filesystem::path& path, const Model& model, const ModelNotes& notes, Precision precision = Precision::f32);
+
+// A model that was loaded from a file, written with its own names and nesting, in words Keras 3 takes (weights/modern_config.h). The
+// name's end says in which form: .h5 or .keras.
+void convert_model(const std::filesystem::path& path, const LoadedModel& loaded, Precision precision = Precision::f32);
 
 }  // namespace limn

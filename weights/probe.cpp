@@ -5,30 +5,96 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
+#include <new>
+#include <string>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+#include "engine/error.h"
 
 namespace limn {
 
-bool survives(const std::function<void()>& f, unsigned seconds) {
-    const pid_t child = fork();
-    if (child < 0) return true;  // no process to be had: the caller runs f unprobed
-    if (child == 0) {
-        const int nowhere = open("/dev/null", O_RDWR);  // what a crash prints is of no use to the user
-        dup2(nowhere, 1);
-        dup2(nowhere, 2);
-        const rlimit no_core{0, 0};
-        setrlimit(RLIMIT_CORE, &no_core);
-        signal(SIGALRM, SIG_DFL);
-        alarm(seconds);
-        try {
-            f();
-        } catch (...) {}
-        _exit(0);
+namespace {
+
+constexpr int refused = 1;
+constexpr std::size_t longest_text = 2000;
+
+// Memory that this process may write and nobody else sees (proc(5), statm): what RLIMIT_DATA counts. 0: unknown.
+std::size_t private_memory() {
+    std::size_t pages = 0;
+    if (std::FILE* file = std::fopen("/proc/self/statm", "r")) {
+        if (std::fscanf(file, "%*u %*u %*u %*u %*u %zu", &pages) != 1) pages = 0;
+        std::fclose(file);
     }
+    return pages * std::size_t(sysconf(_SC_PAGESIZE));
+}
+
+void limit(decltype(RLIMIT_CORE) what, rlim_t most) {
+    rlimit now;
+    if (getrlimit(what, &now) != 0) return;
+    now.rlim_cur = std::min(most, now.rlim_max);
+    setrlimit(what, &now);
+}
+
+void restrain(const ProbeLimits& limits) {
+#ifdef __linux__
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // nobody waits for it then
+#endif
+    const int nowhere = open("/dev/null", O_RDWR);  // what a crash prints is of no use to the user
+    for (int standard : {0, 1, 2}) dup2(nowhere, standard);
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_FSIZE, 0);
+    limit(RLIMIT_CPU, limits.seconds);
+    if (const std::size_t now = private_memory()) limit(RLIMIT_DATA, now + limits.memory);
+    for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGXCPU, SIGXFSZ, SIGALRM}) std::signal(signal, SIG_DFL);
+    alarm(10 * limits.seconds);
+}
+
+// The child: f's complaint goes into the pipe.
+[[noreturn]] void run(const std::function<void()>& f, const ProbeLimits& limits, int pipe) {
+    restrain(limits);
+    std::string complaint;
+    try {
+        f();
+        _exit(0);
+    } catch (const std::bad_alloc&) {
+        complaint = "it asks for too much memory";
+    } catch (const std::exception& e) {
+        complaint = std::string(e.what()).substr(0, longest_text);  // a pipe holds more
+    }
+    (void)!write(pipe, complaint.data(), complaint.size());
+    _exit(refused);
+}
+
+std::string all_of(int pipe) {
+    std::array<char, longest_text> text;
+    std::size_t size = 0;
+    for (ssize_t n; size < text.size() && ((n = read(pipe, text.data() + size, text.size() - size)) > 0 || (n < 0 && errno == EINTR));)
+        if (n > 0) size += std::size_t(n);
+    return {text.data(), size};
+}
+
+}  // namespace
+
+Probed probe(const std::function<void()>& f, const ProbeLimits& limits) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return Probed::fine;
+    const pid_t child = fork();
+    if (child == 0) run(f, limits, ends[1]);
+    close(ends[1]);
+    const std::string complaint = child < 0 ? "" : all_of(ends[0]);
+    close(ends[0]);
+    if (child < 0) return Probed::fine;  // no process to be had: the caller runs f unprobed
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == refused && !complaint.empty()) throw Error(complaint);
+    if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGALRM)) return Probed::endless;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? Probed::fine : Probed::crashed;
 }
 
 }  // namespace limn

@@ -72,6 +72,34 @@ TEST_CASE("Pascal VOC: no file is opened that the XML names") {
     CHECK(objects.at(0).name == "&x;");
 }
 
+TEST_CASE("Pascal VOC: entities that would grow to gigabytes stay as they are written; a million levels are read") {
+    const Desk desk;
+    std::string doctype = "<!DOCTYPE annotation [<!ENTITY a0 \"lol\">";
+    for (int i = 1; i < 30; i++) {
+        doctype += fmt::format("<!ENTITY a{} \"", i);
+        for (int k = 0; k < 10; k++) doctype += fmt::format("&a{};", i - 1);
+        doctype += "\">";
+    }
+    CHECK(read_voc(desk.text("a.xml", doctype + "]>" + voc(object_xml("&a29;", 1, 1, 2, 2)))).at(0).name == "&a29;");
+    std::string open, close;
+    for (int i = 0; i < 1000000; i++) open += "<a>", close += "</a>";
+    CHECK(read_voc(desk.text("a.xml", voc(open + close))).empty());
+    CHECK(complaint([&] { read_voc(desk.text("a.xml", voc(open))); }).find("is no sound XML") != std::string::npos);
+    CHECK(complaint([&] { read_voc(desk.text("a.xml", std::string((16 << 20) + 1, ' '))); }).find("more than the 16777216 read here") != std::string::npos);
+}
+
+TEST_CASE("tables: lines without end, fields without number") {
+    const Desk desk;
+    const auto refusal = [&](const std::string& content) { return complaint([&] { read_csv(desk.text("t.csv", content)); }); };
+    CHECK(refusal(std::string((1 << 24) + 1, ',')).find("has more than 16777216 fields") != std::string::npos);
+    CHECK(refusal("\"" + std::string(1 << 20, 'x')).find("ends within a field in quotes") != std::string::npos);
+    const std::string large = desk.text("large.csv", "image,label\n");
+    std::filesystem::resize_file(large, (std::uintmax_t(1) << 28) + 1);
+    CHECK(complaint([&] { read_csv(large); }).find("more than the 268435456 read here") != std::string::npos);
+    const std::string line(1 << 20, 'x');
+    CHECK(read_csv(desk.text("long.csv", "image,label\n" + line + ",cat\n")).at(1).at(0) == line);
+}
+
 TEST_CASE("tables: quotes, line ends of other systems, a mark at the beginning") {
     const Desk desk;
     using Rows = std::vector<std::vector<std::string>>;

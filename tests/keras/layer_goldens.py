@@ -13,7 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"                  # it refuses some transposed convolutions
 import h5py, keras, numpy as np, tensorflow as tf, tf_keras
 from keras import layers as L, ops
-from compact_hdf5 import create_file, write
+from small_hdf5 import create_file, write
 
 tf.config.threading.set_intra_op_parallelism_threads(1)   # sums in one order
 tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -14,7 +14,7 @@ import json, os, sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import h5py, keras, numpy as np, tensorflow as tf
 from keras import layers as L
-from compact_hdf5 import create_file, write
+from small_hdf5 import create_file, write
 
 tf.config.threading.set_intra_op_parallelism_threads(1)   # sums in one order
 tf.config.threading.set_inter_op_parallelism_threads(1)

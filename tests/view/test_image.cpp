@@ -298,6 +298,32 @@ TEST_CASE("sizes: from 2x2 to 16384 on a side, looked at before the pixels") {
     check_refused(bmp(9, INT32_MIN, {}), "is 9x2147483648 pixels");
 }
 
+// The same file, with another size in its header.
+static Bytes declaring(Bytes bytes, std::size_t at, std::initializer_list<int> size_bytes) {
+    for (int b : size_bytes) bytes[at++] = std::byte(b);
+    return bytes;
+}
+
+TEST_CASE("a hundred thousand pixels on a side are refused by a header of any kind") {
+    const Bytes png = encode_png(pattern(9, 7));
+    check_refused(declaring(png, 16, {0, 1, 0x86, 0xa0, 0, 1, 0x86, 0xa0}), "not a photo limn can read");
+    check_refused(declaring(png, 16, {0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 7}), "not a photo limn can read");
+    check_refused(bmp(100000, 100000, {}), "is 100000x100000 pixels");
+}
+
+TEST_CASE("small files do not take the memory of large pictures") {
+    // 1 MB of black unpacked, of a picture of 2x2 pixels
+    const Bytes black = encode_png({1024, 1024, std::vector<std::uint8_t>(1024 * 1024 * 3)});
+    CHECK(decode_image(black, "test").width == 1024);
+    check_refused(declaring(black, 16, {0, 0, 0, 2, 0, 0, 0, 2}), "damaged or cut short (Out of memory)");
+
+    // 600 bytes of JPEG cannot hold 268 million pixels
+    const std::size_t frame = std::string_view(reinterpret_cast<const char*>(corners.data()), corners.size()).find("\xff\xc0");
+    check_refused(declaring(bytes_of(corners), frame + 5, {0x40, 0, 0x40, 0}), "bytes cannot hold 16384x16384 pixels");
+    check_refused(declaring(bytes_of(corners), frame + 5, {4, 0, 4, 1}), "bytes cannot hold 1025x1024 pixels");
+    CHECK(decode_image(encode_jpeg({1100, 1100, std::vector<std::uint8_t>(1100 * 1100 * 3)}, 1), "test").width == 1100);
+}
+
 TEST_CASE("files: missing ones, directories and those without permission say so") {
     const TemporaryFolder folder;
     CHECK_THROWS_WITH_AS(read_image(folder / "no.jpg"), doctest::Contains("no.jpg: cannot be opened: No such file"), Error);

@@ -56,6 +56,11 @@ TEST_CASE(".npy: files that are none, or not to be trusted") {
     refuse(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1), }", "1234"), "7 axes");
     refuse(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }", "1234"), "not a list of sizes");
     refuse(npy("{'shape': (1,)}", "1234"), "has no 'descr'");
+    refuse(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 9223372036854775807, 3), }", "1234"), "does not fit");
+    refuse(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }", "1234"), "not a list of sizes");
+    refuse(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387905,), }", "1234"), "does not fit");  // 4 bytes, modulo 2^64
+    refuse(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (", ""), "has no shape");
+    refuse(npy("{'descr':", ""), "cut short");
 }
 
 TEST_CASE("ImageNet's classes by name") {

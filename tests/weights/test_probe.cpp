@@ -1,6 +1,10 @@
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <vector>
 
 #include "engine/error.h"
 #include "tests/support.h"
@@ -8,17 +12,69 @@
 
 using namespace limn;
 
-TEST_CASE("a child tries it first: crashes and endless loops are seen, exceptions are left to the caller") {
-    CHECK(survives([] {}, 5));
-    CHECK(survives([] { fail("an error"); }, 5));
-    CHECK_FALSE(survives([] { raise(SIGSEGV); }, 5));
-    CHECK_FALSE(survives([] { std::abort(); }, 5));
-    CHECK_FALSE(survives(
-        [] {
-            for (;;) usleep(1000);
-        },
-        1));
+namespace {
+
+constexpr ProbeLimits short_time{.seconds = 1};
+
+void compute_forever() {
+    for (volatile bool more = true; more;) {}
+}
+
+}  // namespace
+
+TEST_CASE("a child tries it first: crashes of all kinds are seen, and what is done there stays there") {
+    CHECK(probe([] {}) == Probed::fine);
+    for (int signal : {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGKILL}) CHECK(probe([=] { raise(signal); }) == Probed::crashed);
+    CHECK(probe([] { _exit(3); }) == Probed::crashed);
     int here = 1;
-    CHECK(survives([&] { here = 2; }, 5));
+    CHECK(probe([&] { here = 2; }) == Probed::fine);
     CHECK(here == 1);
+    CHECK(waitpid(-1, nullptr, WNOHANG) == -1);  // no child is left
+}
+
+TEST_CASE("a child's Error is thrown here, cut to a length that can be read") {
+    CHECK(complaint([] { probe([] { fail("'{}' is wrong", "x"); }); }) == "'x' is wrong");
+    CHECK(complaint([] { probe([] { throw std::runtime_error("another kind"); }); }) == "another kind");
+    CHECK(complaint([] { probe([] { throw Error(std::string(1 << 20, 'x')); }); }) == std::string(2000, 'x'));
+}
+
+TEST_CASE("a child that computes without end is ended") { CHECK(probe(compute_forever, short_time) == Probed::endless); }
+
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("a child that takes more memory than it may hears so") {
+    const ProbeLimits little{.seconds = 10, .memory = std::size_t(64) << 20};
+    CHECK(probe([] { std::vector<char>(std::size_t(32) << 20, 1); }, little) == Probed::fine);
+    CHECK(complaint([&] { probe([] { std::vector<char>(std::size_t(65) << 20, 1); }, little); }) == "it asks for too much memory");
+    CHECK(complaint([&] {
+              probe(
+                  [] {
+                      std::vector<std::vector<char>> all;
+                      for (;;) all.emplace_back(1 << 20, 1);
+                  },
+                  little);
+          }) == "it asks for too much memory");
+    // C code sees a null pointer, and may crash at it
+    CHECK(probe([] { static_cast<volatile char*>(std::malloc(std::size_t(65) << 20))[0] = 1; }, little) == Probed::crashed);
+}
+#endif
+
+TEST_CASE("a child prints nothing, reads nothing and writes no file") {
+    const TemporaryFolder folder;
+    const std::string file = (folder / "f").string();
+    CHECK(probe([&] { std::ofstream(file) << "something" << std::flush; }) == Probed::crashed);
+    CHECK((!std::filesystem::exists(file) || std::filesystem::file_size(file) == 0));
+    CHECK(complaint([] { probe([] { fail("{}", read(0, nullptr, 0) == 0 && std::getchar() == EOF ? "nothing" : "something"); }); }) ==
+          "nothing");
+    std::fflush(stdout);
+    const int saved = dup(1);
+    std::FILE* const printed = std::tmpfile();
+    dup2(fileno(printed), 1);
+    CHECK(probe([] {
+              std::puts("out"), std::fflush(stdout);
+              (void)!write(1, "out", 3), (void)!write(2, "err", 3);
+          }) == Probed::fine);
+    dup2(saved, 1), close(saved);
+    CHECK(std::fseek(printed, 0, SEEK_END) == 0);
+    CHECK(std::ftell(printed) == 0);
+    std::fclose(printed);
 }

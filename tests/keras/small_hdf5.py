@@ -1,5 +1,6 @@
-"""Small HDF5 files that are the same each time: h5py's own calls would write times into them, and make them half as large again."""
-import ctypes, h5py, numpy as np
+"""HDF5 files for tests: h5py's own calls would write times into them, and make them half as large again."""
+import ctypes
+import h5py, numpy as np
 
 no_attributes = ctypes.CDLL(h5py.h5p.__file__).H5Pset_dset_no_attrs_hint     # 150 bytes a dataset; h5py has no name for it
 no_attributes.argtypes = [ctypes.c_int64, ctypes.c_bool]

@@ -1,0 +1,41 @@
+#include <CLI/CLI.hpp>
+
+#include "cli/cli.h"
+#include "engine/threads.h"
+#include "weights/keras_writer.h"
+
+namespace limn::cli {
+
+namespace {
+
+struct ConvertOptions : Options {
+    std::string out;
+    bool float16 = false;
+};
+
+void convert(const ConvertOptions& o) {
+    set_thread_count(o.threads);
+    const LoadedModel loaded = load_model(o.source);
+    for (const std::string& note : loaded.notes) std::fprintf(stderr, "limn: note: %s\n", note.c_str());
+    convert_model(o.out, loaded, o.float16 ? Precision::f16 : Precision::f32);
+    fmt::print("wrote {}: {} layers, {} parameters, for Keras 3\n", o.out, loaded.model.nodes().size(), loaded.model.parameters());
+}
+
+}  // namespace
+
+void add_convert(CLI::App& app) {
+    CLI::App* command = app.add_subcommand("convert", "Write a model of any Keras as a file that today's Keras opens");
+    auto o = std::make_shared<ConvertOptions>();
+    command->add_option("model", o->source.model, "a Keras file or a name")->required();
+    command->add_option("out", o->out, "the file to write: .h5 or .keras")->required();
+    command->add_flag("--float16", o->float16, "in .h5: half the size; Keras and limn widen the numbers as they read");
+    add_model_options(*command, *o);
+    command->footer(
+        "Examples:\n"
+        "  limn convert old.h5 new.keras\n"
+        "  limn convert weights.h5 whole.h5 --config architecture.json\n"
+        "  limn convert car.h5 car.keras --lambda 'lambda_1: x/127.5 - 1'");
+    command->callback([o] { convert(*o); });
+}
+
+}  // namespace limn::cli

@@ -1,0 +1,223 @@
+#include "weights/keras3_weights.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "weights/json_value.h"
+
+namespace limn {
+
+namespace {
+
+using Json = nlohmann::json;
+const std::string containers[] = {"layers", "_layer_checkpoint_dependencies"};
+const std::string wrapped[] = {"layer", "forward_layer", "backward_layer"};  // what TimeDistributed and Bidirectional hold
+
+bool is_one_of(const std::string& name, const auto& names) {
+    return std::find(std::begin(names), std::end(names), name) != std::end(names);
+}
+
+std::string parent_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+std::string last_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+// "conv2d_10" -> ("conv2d", 10): HDF5 lists names by letters, where conv2d_10 comes before conv2d_2.
+std::pair<std::string, int> counted(const std::string& name) {
+    const auto digits = name.find_last_not_of("0123456789") + 1;
+    if (digits == name.size() || digits < 2 || name[digits - 1] != '_' || name.size() - digits > 8) return {name, 0};
+    return {name.substr(0, digits - 1), std::stoi(name.substr(digits))};
+}
+
+// The arrays of one layer: its own, then those of the objects it is made of (an LSTM's "cell", an attention's "query_dense").
+std::vector<std::string> arrays_below(const Hdf5File& file, const std::string& group, int depth = 0) {
+    std::vector<std::string> arrays;
+    std::vector<std::string> children = file.children(group);
+    std::sort(children.begin(), children.end(), [](const std::string& a, const std::string& b) {
+        const bool numbers =
+            a.find_first_not_of("0123456789") == std::string::npos && b.find_first_not_of("0123456789") == std::string::npos;
+        return numbers && a.size() != b.size() ? a.size() < b.size() : a < b;
+    });
+    std::stable_partition(children.begin(), children.end(), [](const std::string& name) { return name == "vars"; });
+    for (const std::string& child : children) {
+        const std::string path = group + "/" + child;
+        if (!file.is_group(path)) {
+            if (last_of(group) == "vars") arrays.push_back(path);
+        } else if (depth < 8 && !is_one_of(child, containers) && !is_one_of(child, wrapped) && child != "seed_generator") {
+            const std::vector<std::string> more = arrays_below(file, path, depth + 1);
+            arrays.insert(arrays.end(), more.begin(), more.end());
+        }
+    }
+    return arrays;
+}
+
+struct StoredGroup {
+    std::string path, name;  // name: the layer's real one, empty if the file does not say
+    std::vector<std::string> arrays;
+    bool used = false;
+};
+
+// All layers at and below a group that have arrays, models and wrappers inside included.
+void collect_groups(const Hdf5File& file, const std::string& at, std::vector<StoredGroup>& groups, int depth = 0) {
+    LIMN_CHECK(depth < 16, "{}: models are nested too deeply", file.path().string());
+    const auto add = [&](const std::string& group) {
+        if (!file.is_group(group)) return;
+        const std::string vars = group + "/vars";
+        StoredGroup stored{group, file.is_group(vars) && file.has_attribute(vars, "name") ? file.text(vars, "name") : "",
+                           arrays_below(file, group)};
+        if (!stored.arrays.empty()) groups.push_back(std::move(stored));
+        collect_groups(file, group, groups, depth + 1);
+    };
+    for (const std::string& container : containers)
+        if (file.is_group(at + "/" + container))
+            for (const std::string& child : file.children(at + "/" + container)) add(at + "/" + container + "/" + child);
+    for (const std::string& inner : wrapped) add(at + "/" + inner);
+}
+
+// Does an array of this path hold a weight of this name? "query/kernel" lies below "query_dense"; plain names lie anywhere.
+bool belongs(const std::string& array, const std::string& weight) {
+    const auto slash = weight.find('/');
+    if (slash == std::string::npos) return true;
+    const std::string part = weight.substr(0, slash);
+    const std::string owner = part == "attention_output" ? "output" : part;
+    return array.find("/" + owner) != std::string::npos;
+}
+
+void fill(const Hdf5File& file, Layer& layer, StoredGroup& stored) {
+    LIMN_CHECK(stored.arrays.size() == layer.weights.size(), "{}: layer '{}' ({}) has {} arrays in the file ({}), {} were expected",
+               file.path().string(), layer.name, layer.class_name, stored.arrays.size(), stored.path, layer.weights.size());
+    std::vector<std::string> arrays = stored.arrays;
+    for (Weight& weight : layer.weights) {
+        const auto at = std::find_if(arrays.begin(), arrays.end(), [&](const std::string& array) { return belongs(array, weight.name); });
+        LIMN_CHECK(at != arrays.end(), "{}: layer '{}' ({}): the file holds no '{}'", file.path().string(), layer.name, layer.class_name,
+                   weight.name);
+        const Shape found = file.shape(*at);
+        LIMN_CHECK(found == weight.shape, "{}: layer '{}' ({}): '{}' is {} in the file, {} was expected", file.path().string(), layer.name,
+                   layer.class_name, weight.name, found.str(), weight.shape.str());
+        weight.value = file.read(*at);
+        arrays.erase(at);
+    }
+    stored.used = true;
+}
+
+void walk_config(const Json& model, const std::string& path, const std::string& store, StorePaths& out, int depth);
+
+void walk_layer(const Json& layer, const std::string& path, const std::string& store, StorePaths& out, int depth) {
+    const Json config = layer.value("config", Json());
+    const Json name = layer.contains("name") ? layer["name"] : config.is_object() ? config.value("name", Json()) : Json();
+    const std::string here = path + (name.is_string() ? name.get<std::string>() : layer.value("class_name", std::string()));
+    out[here] = store;
+    const std::string class_name = layer.value("class_name", std::string());
+    if (config.is_array() || (config.is_object() && config.contains("layers"))) walk_config(layer, here + "/", store, out, depth + 1);
+    if (!config.is_object() || !config.contains("layer") || !config["layer"].is_object()) return;
+    if (class_name != "Bidirectional") {
+        out[here] = store + "/layer";  // a wrapper holds nothing itself; limn calls a TimeDistributed Dense by the wrapper's name
+        return walk_layer(config["layer"], here + "/", store + "/layer", out, depth + 1);
+    }
+    // Keras 3 keeps the forward layer, called "forward_lstm"; before, the layer was kept as it had been given
+    const Json inner = config["layer"].value("config", Json());
+    std::string plain = inner.is_object() ? inner.value("name", std::string()) : "";
+    if (plain.starts_with("forward_")) plain.erase(0, std::string_view("forward_").size());
+    for (const char* direction : {"forward", "backward"}) out[here + "/" + direction + "_" + plain] = store + "/" + direction + "_layer";
+}
+
+void walk_config(const Json& model, const std::string& path, const std::string& store, StorePaths& out, int depth) {
+    LIMN_CHECK(depth < 32, "models are nested too deeply in the model's configuration");
+    const Json& config = model.at("config");
+    const Json& layers = config.is_array() ? config : config.at("layers");
+    std::map<std::string, int> used;
+    for (const Json& layer : layers) {
+        const std::string class_name = layer.at("class_name").get<std::string>();
+        if (class_name == "InputLayer" && model.value("class_name", std::string()) == "Sequential") continue;
+        const std::string snake = snake_case(class_name);
+        const int count = used[snake]++;
+        walk_layer(layer, path, (store.empty() ? "" : store) + "/layers/" + (count ? fmt::format("{}_{}", snake, count) : snake), out,
+                   depth);
+    }
+}
+
+}  // namespace
+
+bool has_keras3_weights(const Hdf5File& file) {
+    return std::any_of(std::begin(containers), std::end(containers), [&](const std::string& c) { return file.is_group("/" + c); });
+}
+
+std::string snake_case(const std::string& class_name) {
+    std::string out;
+    for (std::size_t i = 0; i < class_name.size(); i++) {
+        const auto lower = [&](std::size_t at) {
+            return at < class_name.size() && std::islower(static_cast<unsigned char>(class_name[at]));
+        };
+        const unsigned char c = static_cast<unsigned char>(class_name[i]);
+        if (!std::isalnum(c) && c != '_') continue;
+        if (i > 0 && std::isupper(c) && (lower(i - 1) || lower(i + 1))) out += '_';
+        out += char(std::tolower(c));
+    }
+    return out;
+}
+
+StorePaths store_paths(const std::string& config) {
+    StorePaths paths;
+    try {
+        walk_config(parsed_json(config), "", "", paths, 0);
+    } catch (const Json::exception& e) {
+        fail("the model's configuration is wrong: {}", e.what());
+    }
+    return paths;
+}
+
+std::vector<std::string> keras3_layer_names(const Hdf5File& file) {
+    std::vector<StoredGroup> groups;
+    collect_groups(file, "", groups);
+    std::vector<std::string> names;
+    for (const StoredGroup& group : groups) names.push_back(group.name.empty() ? last_of(group.path) : group.name);
+    return names;
+}
+
+void load_keras3_weights(const Hdf5File& file, const StorePaths& paths, Model& model, std::vector<std::string>& notes) {
+    std::vector<StoredGroup> groups;
+    collect_groups(file, "", groups);
+    std::vector<Layer*> open;
+    for (Layer* layer : model.weighted_layers()) {
+        const auto at = paths.find(layer->name);
+        const std::string expected = at == paths.end() ? "" : at->second, name = last_of(layer->name);
+        const auto same_container = [&](const StoredGroup& g) { return expected.empty() || parent_of(g.path) == parent_of(expected); };
+        auto found = std::find_if(groups.begin(), groups.end(),
+                                  [&](const StoredGroup& g) { return g.path == expected && (g.name.empty() || g.name == name); });
+        if (found == groups.end())
+            found = std::find_if(groups.begin(), groups.end(),
+                                 [&](const StoredGroup& g) { return !g.used && g.name == name && same_container(g); });
+        if (found == groups.end() || found->used)
+            open.push_back(layer);
+        else
+            fill(file, *layer, *found);
+    }
+
+    // The rest: other names (counters of another process), or counted with gaps: the k-th of a class, in the same model.
+    const auto class_of = [&](const Layer* layer) {
+        const auto at = paths.find(layer->name);
+        return at == paths.end() ? std::string() : parent_of(at->second) + "/" + counted(last_of(at->second)).first;
+    };
+    const auto stored_class = [](const StoredGroup& g) {
+        std::string container = parent_of(g.path);
+        for (std::size_t p; (p = container.find(containers[1])) != std::string::npos;)
+            container.replace(p, containers[1].size(), containers[0]);
+        return container + "/" + counted(last_of(g.path)).first;
+    };
+    std::stable_sort(groups.begin(), groups.end(), [](const StoredGroup& a, const StoredGroup& b) {
+        return counted(last_of(a.path)).second < counted(last_of(b.path)).second;
+    });
+    for (Layer* layer : open) {
+        const auto found =
+            std::find_if(groups.begin(), groups.end(), [&](const StoredGroup& g) { return !g.used && stored_class(g) == class_of(layer); });
+        LIMN_CHECK(found != groups.end(), "{}: the file has no weights for layer '{}' ({})", file.path().string(), layer->name,
+                   layer->class_name);
+        fill(file, *layer, *found);
+    }
+    if (!open.empty())
+        notes.push_back(fmt::format("{} layers were matched by their class and order: the file does not hold the name '{}'", open.size(),
+                                    open[0]->name));
+    const auto surplus = std::find_if(groups.begin(), groups.end(), [](const StoredGroup& g) { return !g.used; });
+    LIMN_CHECK(surplus == groups.end(), "{}: the file has weights ({}) for which the model has no layer", file.path().string(),
+               surplus->path);
+}
+
+}  // namespace limn

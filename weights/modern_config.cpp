@@ -1,0 +1,175 @@
+#include "weights/modern_config.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "weights/json_value.h"
+#include "weights/keras1.h"
+
+namespace limn {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Keras 3 refuses settings it does not know. These were Keras 1's and 2's, or say how a layer was computed or drawn at random.
+const char* const dropped[] = {"W_regularizer",
+                               "b_regularizer",
+                               "U_regularizer",
+                               "W_constraint",
+                               "b_constraint",
+                               "input_dtype",
+                               "dim_ordering",
+                               "dropout_W",
+                               "dropout_U",
+                               "consume_less",
+                               "forget_bias_init",
+                               "input_length",
+                               "mode",
+                               "renorm",
+                               "renorm_clipping",
+                               "renorm_momentum",
+                               "virtual_batch_size",
+                               "fused",
+                               "adjustment",
+                               "experimental_autocast",
+                               "time_major",
+                               "implementation",
+                               "unroll",
+                               "ragged",
+                               "batch_input_shape",
+                               "batch_shape",
+                               "dtype",
+                               "quantization_config"};
+
+bool is_dropped(const std::string& key, const std::string& class_name) {
+    if (key == "groups") return class_name == "DepthwiseConv2D";
+    if (key == "input_dim") return class_name != "Embedding";
+    if (key == "dropout") return class_name == "Embedding";
+    return key.ends_with("_initializer") || key.ends_with("_constraint") ||
+           std::any_of(std::begin(dropped), std::end(dropped), [&](const char* d) { return key == d; });
+}
+
+class Moderniser {
+public:
+    explicit Moderniser(const Model& model) : model_(model) {}
+
+    Json model(Json j, const std::string& path) {
+        if (j["class_name"] == "Model") j["class_name"] = "Functional";
+        Json& config = j["config"];
+        if (config.is_array()) config = Json{{"name", path.empty() ? model_.name : path.substr(0, path.size() - 1)}, {"layers", config}};
+        for (const char* of_one_version : {"build_input_shape", "dtype"}) config.erase(of_one_version);
+        // a list of one would make Keras 3 hand over a list instead of a tensor
+        for (const char* ends : {"input_layers", "output_layers"})
+            if (config.contains(ends) && config[ends].size() == 1 && config[ends][0].is_array()) config[ends] = Json(config[ends][0]);
+        Json layers = Json::array();
+        for (const Json& layer : config["layers"]) {
+            const Json& settings = layer["config"];
+            const bool declares = settings.is_object() && settings.contains("batch_input_shape") && layer["class_name"] != "InputLayer";
+            if (j["class_name"] == "Sequential" && layers.empty() && declares)
+                layers.push_back(input(settings["batch_input_shape"], settings, settings.value("name", std::string()) + "_input"));
+            layers.push_back(this->layer(layer, path));
+        }
+        config["layers"] = layers;
+        return j;
+    }
+
+private:
+    static Json input(const Json& shape, const Json& settings, const std::string& name) {
+        Json config = {{"batch_shape", shape}, {"name", name}};
+        const Json dtype = settings.value("dtype", Json());
+        config["dtype"] = dtype.is_string() && dtype.get<std::string>().find("int") != std::string::npos ? dtype : Json("float32");
+        return {{"class_name", "InputLayer"}, {"config", config}};
+    }
+
+    static Json with_module(Json j, const char* module) {
+        if (!j.contains("module")) j["module"] = module;
+        return j;
+    }
+
+    // HDF5 files leave out where a function that is called without a layer comes from; only layers say whether they are trainable.
+    static const char* module_of(const std::string& operation) {
+        static const std::set<std::string> nn = {"Relu", "Relu6", "Sigmoid", "Silu", "Softplus", "Softsign",   "HardSigmoid", "HardSilu",
+                                                 "Elu",  "Selu",  "Celu",    "Gelu", "Softmax",  "LogSoftmax", "LeakyRelu",   "LogSigmoid"};
+        return nn.contains(operation) ? "keras.src.ops.nn" : operation == "Resize" ? "keras.src.ops.image" : "keras.src.ops.numpy";
+    }
+
+    Json layer(Json j, const std::string& path) {
+        const std::string class_name = j["class_name"].get<std::string>();
+        Json& config = j["config"];
+        const std::string name = j.contains("name") && j["name"].is_string() ? j["name"].get<std::string>()
+                                 : config.is_object()                        ? config.value("name", class_name)
+                                                                             : class_name;
+        if (config.is_array() || (config.is_object() && config.contains("layers"))) return model(j, path + name + "/");
+        if (class_name == "InputLayer") {
+            const Json shape = config.contains("batch_shape") ? config["batch_shape"] : config.value("batch_input_shape", Json());
+            j["config"] = input(shape, config, name)["config"];
+            return j;
+        }
+        for (const char* inner : {"layer", "backward_layer", "cell"})
+            if (config.is_object() && config.contains(inner) && config[inner].is_object() && config[inner].contains("class_name"))
+                config[inner] = with_module(layer(config[inner], path + name + "/"), "keras.layers");
+        std::string modern_class = class_name;
+        Dict settings = *value_from(nlohmann::json(config)).as<Dict>();
+        translate_keras1(modern_class, settings);
+        if (class_name == "Lambda") {
+            modern_class = "Rescaling";
+            settings = rescaling(path + name);
+        }
+        std::erase_if(settings, [&](const auto& setting) { return is_dropped(setting.first, modern_class); });
+        // BatchNormalization's axis was a list in some versions
+        if (const auto axis = settings.find("axis"); axis != settings.end() && modern_class == "BatchNormalization")
+            if (const List* list = axis->second.as<List>(); list && list->size() == 1) axis->second = Value(list->front());
+        const bool function = j.contains("inbound_nodes") && !j["inbound_nodes"].empty() && j["inbound_nodes"][0].is_object() &&
+                              config.is_object() && !config.contains("trainable");
+        settings["name"] = name;
+        if (function) j = with_module(j, module_of(modern_class));
+        j["class_name"] = modern_class;
+        j["config"] = json_from(Value(settings));
+        return j;
+    }
+
+    // x * scale + offset, found by trying: at 0 and 1, and checked elsewhere.
+    Dict rescaling(const std::string& path) const {
+        const auto node = std::find_if(model_.nodes().begin(), model_.nodes().end(), [&](const Node& n) { return n.layer->name == path; });
+        LIMN_CHECK(node != model_.nodes().end(), "layer '{}' (Lambda) is not in the network", path);
+        const Shape in = model_.node(node->inputs.at(0)).shape;
+        const auto at = [&](double x) {
+            Shape one = in;
+            for (int axis = 0; axis + 1 < one.rank(); axis++) one[axis] = 1;
+            Tape tape(reference_backend());
+            return node->layer->forward(tape, {Var(Tensor::full(one, x))}).value;
+        };
+        const Tensor zero = at(0), one = at(1), far = at(200), near = at(-3);
+        bool affine = zero.size() == in[-1] && node->shape == in;
+        List scales, offsets;
+        for (Index c = 0; affine && c < zero.size(); c++) {
+            const double offset = zero.at_flat(c), scale = one.at_flat(c) - offset;
+            affine = std::abs(far.at_flat(c) - (200 * scale + offset)) <= 1e-3 * (1 + std::abs(200 * scale)) &&
+                     std::abs(near.at_flat(c) - (offset - 3 * scale)) <= 1e-3 * (1 + std::abs(scale));
+            // far from 0 the slope keeps more digits
+            scales.push_back((far.at_flat(c) - offset) / 200), offsets.push_back(offset);
+        }
+        LIMN_CHECK(affine, "layer '{}' (Lambda): what it computes cannot be written as a layer of Keras; only x * scale + offset can",
+                   path);
+        const auto same = [](const List& list) {
+            return std::all_of(list.begin(), list.end(), [&](const Value& v) { return *v.as<double>() == *list[0].as<double>(); });
+        };
+        if (same(scales)) scales.resize(1);
+        if (same(offsets)) offsets.resize(1);
+        return {{"scale", scales.size() == 1 ? scales[0] : Value(scales)}, {"offset", offsets.size() == 1 ? offsets[0] : Value(offsets)}};
+    }
+
+    const Model& model_;
+};
+
+}  // namespace
+
+std::string modern_config(const std::string& json, const Model& model) {
+    Json root = Json::parse(json);
+    for (const char* of_one_version : {"keras_version", "backend", "compile_config", "build_config"}) root.erase(of_one_version);
+    return Moderniser(model).model(root, "").dump();
+}
+
+}  // namespace limn

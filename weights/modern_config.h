@@ -1,0 +1,15 @@
+// A configuration of any Keras in words that Keras 3 takes: what `limn convert` writes.
+#pragma once
+
+#include <string>
+
+#include "layers/model.h"
+
+namespace limn {
+
+// json: a configuration that model_from_config() took, giving `model`. Names, calls and nesting stay; classes and settings of Keras 1
+// and 2 become those of Keras 3, settings that only concern training from scratch (initializers) or that Keras 3 no longer has are
+// left out, and a Lambda whose meaning was stated becomes the Rescaling it is. What cannot be said is an Error.
+std::string modern_config(const std::string& json, const Model& model);
+
+}  // namespace limn
