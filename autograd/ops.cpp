@@ -293,6 +293,58 @@ Var crop(Tape& tape, const Var& x, const Shape& from, const Shape& size) {
     });
 }
 
+// Zeros of x's rank
+static Shape origin(const Shape& shape) {
+    Shape zero = shape;
+    for (int i = 0; i < zero.rank(); i++) zero[i] = 0;
+    return zero;
+}
+
+// Every step-th: as the first column of rows of `step`.
+Var slice(Tape& tape, const Var& x, int axis, Index from, Index count, Index step) {
+    if (axis < 0) axis += x.shape().rank();
+    const Shape at = origin(x.shape()).with(axis, from), size = x.shape().with(axis, count);
+    if (step == 1) return count == x.shape()[axis] ? x : crop(tape, x, at, size);
+    LIMN_CHECK(axis > 0 && step > 0 && count > 0, "{} elements cannot be taken in steps of {} from axis {} of {}", count, step, axis,
+               x.shape().str());
+    const Index stretch = (count - 1) * step + 1, images = x.shape()[0];
+    Var y = crop(tape, x, at, x.shape().with(axis, stretch));
+    y = pad(tape, y, origin(x.shape()), origin(x.shape()).with(axis, step - 1));
+    Index before = 1;
+    for (int i = 1; i < axis; i++) before *= x.shape()[i];
+    const Index after = size.size() / std::max<Index>(1, images * before * count);
+    const Shape rows{images, before * count, step, after};
+    return reshape(tape, crop(tape, reshape(tape, y, rows), {0, 0, 0, 0}, rows.with(2, 1)), size);
+}
+
+Var spread(Tape& tape, const Var& x, int axis, Index from, Index size, Index step) {
+    if (axis < 0) axis += x.shape().rank();
+    const Shape zero = origin(x.shape());
+    const Index images = x.shape()[0], count = x.shape()[axis], stretch = (count - 1) * step + 1;
+    LIMN_CHECK(axis > 0 && step > 0 && count > 0 && from >= 0 && from + stretch <= size, "{} cannot be spread along axis {} of size {}",
+               x.shape().str(), axis, size);
+    Var y = x;
+    if (step > 1) {
+        Index before = 1;
+        for (int i = 1; i < axis; i++) before *= x.shape()[i];
+        const Index after = x.value.size() / std::max<Index>(1, images * before * count);
+        y = pad(tape, reshape(tape, x, {images, before * count, 1, after}), {0, 0, 0, 0}, {0, 0, step - 1, 0});
+        y = crop(tape, reshape(tape, y, x.shape().with(axis, count * step)), zero, x.shape().with(axis, stretch));
+    }
+    return stretch == size ? y : pad(tape, y, zero.with(axis, from), zero.with(axis, size - from - stretch));
+}
+
+Var resize(Tape& tape, Interpolation mode, const Var& x, Index height, Index width) {
+    // y = x seen through half-pixel centres (engine/reference/pooling.h); backward, the same weights the other way
+    Tensor y = x.value.like({x.shape()[0], height, width, x.shape()[3]});
+    tape.backend().resize(mode, x.value, y);
+    return tape.record("resize", {x}, y, [mode](const Tensor& dy, Walk& walk) {
+        Tensor dx = walk.gradient_for(0, dy);
+        walk.backend.resize_grad(mode, dy, dx);
+        walk.give(0, dx);
+    });
+}
+
 Var index(Tape& tape, const Var& x, Index flat) { return index(tape, x, std::vector<Index>(std::size_t(x.shape()[0]), flat)); }
 
 Var index(Tape& tape, const Var& x, const std::vector<Index>& flat) {

@@ -29,6 +29,9 @@ Var sqrt(Tape&, const Var& x);
 Var softmax(Tape&, const Var& x);  // over the last axis
 
 Var matmul(Tape&, const Var& x, const Var& w);  // (N,c) (c,k) -> (N,k)
+// Letters name axes; what both have and the result lacks is summed over: einsum(tape, "bqhd,bkhd->bhqk", query, key).
+// The first letter of a and of the result is the image's; b may be one an image, or a weight (autograd/einsum.cpp).
+Var einsum(Tape&, std::string_view equation, const Var& a, const Var& b);
 
 // Reduced axes keep size 1 (drop them with reshape). Axes count from 0; negative ones from the end.
 Var sum(Tape&, const Var& x, std::vector<int> axes);
@@ -41,6 +44,9 @@ Var concatenate(Tape&, const std::vector<Var>& parts, int axis);
 std::vector<Var> split(Tape&, const Var& x, int axis, Index parts);  // into equal parts
 Var pad(Tape&, const Var& x, const Shape& before, const Shape& after);  // with zeros
 Var crop(Tape&, const Var& x, const Shape& from, const Shape& size);
+Var slice(Tape&, const Var& x, int axis, Index from, Index count, Index step = 1);  // x[from], x[from + step]... along an axis
+Var spread(Tape&, const Var& x, int axis, Index from, Index size, Index step = 1);  // the other way: into zeros of `size`
+Var resize(Tape&, Interpolation, const Var& x, Index height, Index width);          // (N,h,w,c)
 
 // One number an image: element `flat` of each image's own block (for logits (N,K): the class). (N,...) -> (N)
 Var index(Tape&, const Var& x, Index flat);

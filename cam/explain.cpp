@@ -13,8 +13,8 @@ namespace limn {
 
 bool has_map(const Model& model, int node) { return model.node(node).shape.rank() == 4; }
 
-int default_layer(const Model& model) {
-    const Head head = find_head(model);
+int default_layer(const Model& model, int output_number) {
+    const Head head = find_head(model, output_number);
     std::string ignored;
     if (const auto cam_head = find_cam_head(model, head, ignored)) return cam_head->layer;
     // The largest index that leads to the scores and still has more than one cell.
@@ -93,12 +93,16 @@ static std::vector<Tensor> weights_of(const Model& model) {
     return list;
 }
 
+Head head_of(const Model& model, const Request& request) { return find_head(model, request.own ? 0 : subject_of(request.target).output); }
+
+int explained_node(Model& model, const Request& request) {
+    if (request.own) return request.own->node;
+    return node_of(model, head_of(model, request), subject_of(request.target).log ? Score::log : request.score);
+}
+
 Explainer::Explainer(const Backend& backend, const Model& model, Request request, Index top)
-    : backend_(backend), model_(model), request_(std::move(request)), top_(std::max<Index>(top, 1)), head_(find_head(model)),
-      explained_(request_.own                     ? request_.own->node
-                 : request_.score == Score::logit ? head_.logits
-                                                  : head_.output),
-      asked_(backend, model, explained_) {
+    : backend_(backend), model_(model), request_(std::move(request)), top_(std::max<Index>(top, 1)), head_(head_of(model, request_)),
+      explained_(explained_node(model_, request_)), asked_(backend, model_, explained_) {
     keep_ = {head_.logits, head_.output, explained_};
     if (request_.own) asked_.function = request_.own->function;
     if (request_.own && request_.counterfactual)
@@ -248,6 +252,7 @@ std::vector<Explained> Explainer::read(const Work& work) const {
                    "model '{}' answers with NaN or infinite numbers: its weights or the image's numbers are broken (see `limn inspect`)",
                    model_.name);
         results[n].predictions = predictions(head_, logit, output, request_.labels, top_);
+        if (request_.methods.empty() && head_.per_step) continue;  // only predictions are asked for; what would be explained, nobody said
         results[n].targets = targets_for(work.specs.empty() ? request_.target : work.specs[n], logit, output);
     }
     for (const Work::Maps& maps : work.maps) {
@@ -331,9 +336,12 @@ std::vector<Explained> Explainer::operator()(const Tensor& images, const std::ve
     const Index N = images.shape()[0];
     LIMN_CHECK(photos.empty() || Index(photos.size()) == N, "{} photos for {} images", photos.size(), N);
     LIMN_CHECK(targets.empty() || Index(targets.size()) == N, "{} targets for {} images: there should be one for each", targets.size(), N);
-    for (const std::string& target : targets)
+    for (const std::string& target : targets) {
+        LIMN_CHECK(subject_of(target) == subject_of(request_.target),
+                   "target '{}' is of another output than the request's '{}', or only one of them is a logarithm", target, request_.target);
         LIMN_CHECK(!depends_on_scores(target, head_),
                    "target '{}' depends on the scores: it can be asked for all images, not for single ones", target);
+    }
     Work& work = work_for(images, photos, targets);
     work.run->run();
     std::vector<Explained> results = read(work);

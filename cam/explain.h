@@ -18,7 +18,7 @@ namespace limn {
 // Nodes that hold a spatial map, (N,h,w,c).
 bool has_map(const Model& model, int node);
 // The last layer with a spatial map before the head.
-int default_layer(const Model& model);
+int default_layer(const Model& model, int output_number = 0);
 // Every convolution.
 std::vector<int> convolutions(const Model& model);
 
@@ -32,8 +32,8 @@ struct OwnScore {
 struct Request {
     std::vector<Method> methods;
     std::vector<int> layers;
-    std::string target = "auto";  // for all images (cam/target.h)
-    Score score = Score::logit;
+    std::string target = "auto";  // for all images (cam/target.h); single images may have others of the same output
+    Score score = Score::logit;   // unless the target says log(...)
     std::vector<std::string> labels;
     std::optional<Drawing> drawing = {};  // what to make of each map where photos are given
     std::optional<OwnScore> own = {};     // explained instead of the target
@@ -42,6 +42,9 @@ struct Request {
     std::uint64_t seed = 1;               // of methods that draw at random
     Index samples = 0;                    // trials of RISE, SmoothGrad and integrated gradients; 0: their own numbers
 };
+
+Head head_of(const Model& model, const Request& request);
+int explained_node(Model& model, const Request& request);  // log(...) adds one
 
 constexpr int fused_layers = -1;
 
@@ -65,7 +68,7 @@ struct Explained {  // one image
 // comes back in one copy; from the second batch of the same sizes on it is a single recorded launch.
 class Explainer {
 public:
-    // top: how many predictions to report, at least one. Backend and model must outlive it; weights may be exchanged.
+    // top: how many predictions to report, at least one. The backend must outlive it; the model's weights may be exchanged.
     Explainer(const Backend& backend, const Model& model, Request request, Index top = 5);
     ~Explainer();
 
@@ -91,7 +94,7 @@ private:
     void draw_on(Map& map, const Work& work, std::size_t image, const Tensor& raw) const;
 
     const Backend& backend_;
-    const Model& model_;
+    Model model_;  // with the same weights, and a node for logarithms if they are asked for
     Request request_;
     Index top_;
     Head head_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "autograd/ops.h"
 #include "cam/target_text.h"
 #include "layers/activation.h"
 
@@ -14,20 +15,45 @@ Head find_head(const Model& model, int output_number) {
     const int output = model.outputs[std::size_t(output_number)];
     const Node& node = model.node(output);
     LIMN_CHECK(
-        node.shape.rank() == 2 || node.shape.rank() == 4,
-        "the model's output '{}' is {}, neither scores of an image nor of its pixels: `limn run` explains single elements of any output",
+        node.shape.rank() >= 2 && node.shape.rank() <= 4,
+        "the model's output '{}' is {}, no scores of an image, of steps or of pixels: `limn run` explains single elements of any output",
         node.name, node.shape.str());
     const int logits = model.logits(output);
     const auto* activation = logits == output ? nullptr : dynamic_cast<const Activation*>(node.layer.get());
     const Head::Kind kind = !activation ? Head::Kind::linear : activation->is_softmax() ? Head::Kind::softmax : Head::Kind::sigmoid;
-    return {kind, output, logits, node.shape[-1], node.shape.rank() == 4};
+    return {kind, output, logits, node.shape[-1], node.shape.rank() == 4, node.shape.rank() == 3};
 }
 
 Head find_classifier(const Model& model, int output_number) {
     const Head head = find_head(model, output_number);
-    LIMN_CHECK(!head.per_pixel, "the model's output '{}' is {}, not one row of class scores an image", model.node(head.output).name,
-               model.node(head.output).shape.str());
+    LIMN_CHECK(!head.per_pixel && !head.per_step, "the model's output '{}' is {}, not one row of class scores an image",
+               model.node(head.output).name, model.node(head.output).shape.str());
     return head;
+}
+
+namespace {
+
+class LogSoftmax : public Layer {
+public:
+    using Layer::Layer;
+    Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    Var forward(Tape& tape, const std::vector<Var>& in) const override {
+        const int last = in[0].shape().rank() - 1;
+        const Var z = subtract(tape, in[0], max(tape, in[0], {last}));  // so that exp stays finite
+        return subtract(tape, z, log(tape, sum(tape, exp(tape, z), {last})));
+    }
+};
+
+}  // namespace
+
+int node_of(Model& model, const Head& head, Score score) {
+    if (score != Score::log) return score == Score::logit ? head.logits : head.output;
+    const std::string name = model.node(head.output).name;
+    LIMN_CHECK(head.kind == Head::Kind::softmax,
+               "logarithms are taken of probabilities after a softmax, and the output '{}' has none: explain its score", name);
+    for (int i = 0; i < int(model.nodes().size()); i++)
+        if (model.node(i).name == name + ":log") return i;  // it has been asked for before
+    return model.add(name + ":log", std::make_shared<LogSoftmax>(Config{"LogSoftmax", name + ":log", {}}), {head.logits});
 }
 
 std::string label_of(const Head& head, Index index, double sign, const std::vector<std::string>& labels) {
@@ -64,13 +90,18 @@ static PixelVotes votes_of(const Head& head, std::span<const float> logits, std:
 
 std::vector<Target> choose_targets(const std::string& spec, const Head& head, std::span<const float> logits, std::span<const float> outputs,
                                    const std::vector<std::string>& labels) {
+    if (const std::vector<std::string> list = listed(spec); list.size() > 1) {
+        std::vector<Target> targets;
+        for (const std::string& one : list) targets.push_back(choose_targets(one, head, logits, outputs, labels).at(0));
+        return targets;
+    }
     const TargetText text = understand(spec, head, labels);
     const auto target = [&](Index index, double sign) {
         Target t{index, sign, label_of(head, index, sign, labels)};
         t.own_pixels = head.per_pixel;
         return t;
     };
-    if (!text.terms.empty()) return {{text.terms[0].at.back(), text.terms[0].weight, spec, text.terms}};
+    if (!text.terms.empty()) return {{text.terms[0].at.back().first, text.terms[0].weight, spec, text.terms}};
     if (head.binary()) {
         // where each pixel is classified, what is looked for comes first
         const double side = !text.best ? (text.side ? 1 : -1) : head.per_pixel || outputs[0] >= 0.5f ? 1 : -1;
@@ -98,6 +129,15 @@ std::vector<Prediction> predictions(const Head& head, std::span<const float> log
             if (Index(best.size()) < top && won > 0)
                 best.push_back({k, head.binary() ? label_of(head, 0, k ? 1 : -1, labels) : label_of(head, k, 1, labels), won / pixels,
                                 votes.logits[std::size_t(k)] / won});
+        }
+        return best;
+    }
+    if (head.per_step) {
+        for (std::size_t row = 0; row + std::size_t(head.classes) <= logits.size(); row += std::size_t(head.classes)) {
+            const auto scores = logits.subspan(row, std::size_t(head.classes));
+            const Index k = std::ranges::max_element(scores) - scores.begin();
+            best.push_back({k, std::size_t(k) < labels.size() ? labels[std::size_t(k)] : std::to_string(k), outputs[row + std::size_t(k)],
+                            logits[row + std::size_t(k)]});
         }
         return best;
     }

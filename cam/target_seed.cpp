@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "cam/target.h"
 #include "cam/target_text.h"
 
@@ -10,23 +12,27 @@ Tensor seed_of(const std::vector<std::vector<Target>>& targets, const Shape& sco
         LIMN_CHECK(Index(targets[std::size_t(n)].size()) == T, "every image of a batch needs the same number of targets");
         for (Index t = 0; t < T; t++) {
             const Target& target = targets[std::size_t(n)][std::size_t(t)];
-            const auto add = [&](const std::vector<Index>& at, double weight) {
-                Index place = 0;
-                for (std::size_t i = 0; i < at.size(); i++) {
-                    const Index side = scores[int(i) + 1];
-                    LIMN_CHECK(at[i] < side, "target '{}': the output is {} for this image", target.label, scores.without(0).str());
-                    place = place * side + at[i];
-                }
-                with_type(dtype, [&](auto zero) { seed.data<decltype(zero)>()[(t * N + n) * size + place] += decltype(zero)(weight); });
+            // what is picked along the axes from `axis` on, in the block at `place`
+            const auto add = [&](auto&& rest, const std::vector<Slice>& at, double weight, std::size_t axis, Index place) -> void {
+                if (axis == at.size())
+                    return with_type(dtype,
+                                     [&](auto zero) { seed.data<decltype(zero)>()[(t * N + n) * size + place] += decltype(zero)(weight); });
+                const Index side = scores[int(axis) + 1], last = at[axis].last < 0 ? side : at[axis].last;
+                LIMN_CHECK(at[axis].first < last && last <= side, "target '{}': the output is {} for this image", target.label,
+                           scores.without(0).str());
+                for (Index i = at[axis].first; i < last; i++) rest(rest, at, weight, axis + 1, place * side + i);
             };
-            if (target.terms.empty()) add({target.index}, target.sign);
-            for (const Term& term : target.terms) add(term.at, term.weight);
+            if (target.terms.empty()) add(add, {{target.index, target.index + 1}}, target.sign, 0, 0);
+            for (const Term& term : target.terms) add(add, term.at, term.weight, 0, 0);
         }
     }
     return seed;
 }
 
-bool depends_on_scores(const std::string& spec, const Head& head) {
+bool depends_on_scores(const std::string& given, const Head& head) {
+    if (const std::vector<std::string> list = listed(given); list.size() > 1)
+        return std::ranges::any_of(list, [&](const std::string& one) { return depends_on_scores(one, head); });
+    const std::string spec = bare(given);
     if (spec == "auto" || spec.starts_with("top:") || spec.starts_with("best:")) return true;
     return head.per_pixel && spec.find("output[") == spec.npos;  // the pixels that a class wins
 }

@@ -70,37 +70,44 @@ std::vector<Index> classes_in(const std::string& spec, const Head& head, const s
     return classes;
 }
 
-// "2*tabby", "207", "output[3,4,1]"
-Term term_of(std::string_view text, double sign, const std::string& spec, const Head& head, const std::vector<std::string>& labels) {
-    Term term{{}, sign};
+// One part of a sum, as it is written: "2*tabby", "log(207)", "output[3,4,1]", "output[1][3,2]".
+struct Part {
+    double weight;
+    Subject subject;
+    bool element;           // output[...]
+    std::string_view name;  // what stands in the brackets; else a class
+};
+
+// "log(A)" -> A
+bool take_log(std::string_view& text) {
+    if (!text.starts_with("log(") || !text.ends_with(")")) return false;
+    text = trimmed(text.substr(4, text.size() - 5));
+    return true;
+}
+
+Part part_of(std::string_view text, double sign, const std::string& spec) {
+    Part part{sign, {}, false, {}};
     if (const std::size_t star = text.find('*'); star != text.npos) {
         const auto factor = number_in<double>(trimmed(text.substr(0, star)));
         LIMN_CHECK(factor && std::isfinite(*factor), "target '{}': what stands before * should be a number", spec);
-        term.weight *= *factor;
+        part.weight *= *factor;
         text = trimmed(text.substr(star + 1));
     }
-    if (text.starts_with("output[") && text.ends_with("]")) {
-        for (const std::string_view part : split(text.substr(7, text.size() - 8), ',')) {
-            const auto at = number_in<Index>(part);
-            LIMN_CHECK(at && *at >= 0, "target '{}': an element is written output[{}]", spec,
-                       head.per_pixel ? "row,column,class" : "class");
-            term.at.push_back(*at);
-        }
-        LIMN_CHECK(term.at.size() == (head.per_pixel ? 3u : 1u) && term.at.back() < head.classes,
-                   "target '{}': the model's output has {} for an image, with the classes 0 to {}", spec,
-                   head.per_pixel ? "rows, columns and classes" : "one row of numbers", head.classes - 1);
-        return term;
+    part.subject.log = take_log(text);
+    part.element = text.starts_with("output[") && text.ends_with("]");
+    part.name = part.element ? text.substr(7, text.size() - 8) : text;
+    if (const std::size_t second = part.name.find("]["); part.element && second != part.name.npos) {
+        const auto output = number_in<int>(part.name.substr(0, second));
+        LIMN_CHECK(output && *output >= 0, "target '{}': an element of output 1 is written output[1][...]", spec);
+        part.subject.output = *output;
+        part.name.remove_prefix(second + 2);
     }
-    const Index k = class_named(text, head, labels);
-    if (k < 0) fail_unknown(text, head, labels);
-    LIMN_CHECK(!head.per_pixel, "target '{}': where each pixel is classified a sum is made of elements, output[row,column,class]", spec);
-    term.at = {k};
-    return term;
+    return part;
 }
 
 // Cut where + or - stands between spaces or between two numbers.
-std::vector<Term> terms_of(const std::string& spec, const Head& head, const std::vector<std::string>& labels) {
-    std::vector<Term> terms;
+std::vector<Part> parts_of(const std::string& spec) {
+    std::vector<Part> parts;
     const auto digit = [&](std::size_t i) { return i < spec.size() && spec[i] >= '0' && spec[i] <= '9'; };
     const bool numbers_only = spec.find_first_not_of("0123456789+-* .") == spec.npos;
     double sign = 1;
@@ -111,16 +118,96 @@ std::vector<Term> terms_of(const std::string& spec, const Head& head, const std:
             i < spec.size() && (spec[i] == '+' || spec[i] == '-') && i > start &&
             ((spec[i - 1] == ' ' && i + 1 < spec.size() && spec[i + 1] == ' ') || (numbers_only && digit(i - 1) && digit(i + 1)));
         if (!is_operator && i < spec.size()) continue;
-        terms.push_back(term_of(trimmed(std::string_view(spec).substr(start, i - start)), sign, spec, head, labels));
+        parts.push_back(part_of(trimmed(std::string_view(spec).substr(start, i - start)), sign, spec));
         if (is_operator) sign = spec[i] == '-' ? -1 : 1;
         start = i + 1;
     }
+    return parts;
+}
+
+// "4", "4:9", ":"
+std::optional<Slice> slice_in(std::string_view text) {
+    if (const auto at = number_in<Index>(text)) return *at >= 0 ? std::optional(Slice{*at, *at + 1}) : std::nullopt;
+    const std::size_t colon = text.find(':');
+    if (colon == text.npos) return std::nullopt;
+    const std::string_view from = trimmed(text.substr(0, colon)), to = trimmed(text.substr(colon + 1));
+    const auto first = from.empty() ? 0 : number_in<Index>(from), last = to.empty() ? -1 : number_in<Index>(to);
+    if (!first || !last || *first < 0 || (!to.empty() && *last <= *first)) return std::nullopt;
+    return Slice{*first, *last};
+}
+
+Term term_of(const Part& part, const std::string& spec, const Head& head, const std::vector<std::string>& labels) {
+    Term term{{}, part.weight};
+    if (part.element) {
+        const std::vector<std::string_view> places = split(part.name, ',');
+        for (const std::string_view place : places) {
+            std::optional<Slice> at = slice_in(place);
+            if (!at && term.at.size() + 1 == places.size() && !place.starts_with('-'))
+                if (const Index k = class_named(place, head, labels); k >= 0) at = Slice{k, k + 1};
+            LIMN_CHECK(at, "target '{}': an element is written output[{}]", spec,
+                       head.per_pixel  ? "row,column,class"
+                       : head.per_step ? "step,class"
+                                       : "class");
+            term.at.push_back(*at);
+        }
+        LIMN_CHECK(term.at.size() == (head.per_pixel  ? 3u
+                                      : head.per_step ? 2u
+                                                      : 1u) &&
+                       std::max(term.at.back().first + 1, term.at.back().last) <= head.classes,
+                   "target '{}': the model's output has {} for an image, with the classes 0 to {}", spec,
+                   head.per_pixel  ? "rows, columns and classes"
+                   : head.per_step ? "steps and classes"
+                                   : "one row of numbers",
+                   head.classes - 1);
+        return term;
+    }
+    const Index k = class_named(part.name, head, labels);
+    if (k < 0) fail_unknown(part.name, head, labels);
+    LIMN_CHECK(!head.per_pixel, "target '{}': where each pixel is classified a sum is made of elements, output[row,column,class]", spec);
+    LIMN_CHECK(!head.per_step, "target '{}': each step of the output has its own scores: name an element, output[step,class]", spec);
+    term.at = {{k, k + 1}};
+    return term;
+}
+
+std::vector<Term> terms_of(const std::string& spec, const Head& head, const std::vector<std::string>& labels) {
+    std::vector<Term> terms;
+    for (const Part& part : parts_of(spec)) terms.push_back(term_of(part, spec, head, labels));
     return terms;
 }
 
+bool is_choice(std::string_view text) { return text == "auto" || text.starts_with("top:") || text.starts_with("best:"); }
+
 }  // namespace
 
-TargetText understand(const std::string& spec, const Head& head, const std::vector<std::string>& labels) {
+std::string bare(const std::string& spec) {
+    const Part part = is_choice(spec) ? Part{} : parts_of(spec)[0];
+    return is_choice(part.name) ? std::string(part.name) : spec;
+}
+
+std::vector<std::string> listed(const std::string& spec) {
+    std::vector<std::string> list;
+    for (const std::string_view one : split(spec, ';')) list.emplace_back(one);
+    for (const std::string& one : list)
+        LIMN_CHECK(list.size() == 1 || !is_choice(bare(one)), "target '{}': in a list each target is one number, and {} may be several",
+                   spec, one);
+    return list;
+}
+
+Subject subject_of(const std::string& spec) {
+    if (is_choice(spec)) return {};
+    std::vector<Part> parts;
+    for (const std::string& one : listed(spec)) std::ranges::copy(parts_of(one), std::back_inserter(parts));
+    for (const Part& part : parts) {
+        LIMN_CHECK(part.subject.output == parts[0].subject.output, "target '{}': all of it should be of the same output", spec);
+        LIMN_CHECK(part.subject.log == parts[0].subject.log, "target '{}': it is made of logarithms or of scores, not of both", spec);
+    }
+    return parts[0].subject;
+}
+
+TargetText understand(const std::string& given, const Head& head, const std::vector<std::string>& labels) {
+    const std::string spec = bare(given);
+    LIMN_CHECK(!head.per_step || !is_choice(spec),
+               "target '{}': each step of the output has its own scores: name an element, output[step,class]", given);
     if (spec == "auto") return {.best = true};
     if (spec.starts_with("top:")) {
         const Index most = head.binary() ? 2 : head.classes;  // a single sigmoid has two sides

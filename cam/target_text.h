@@ -12,6 +12,9 @@ struct TargetText {
     Index side = -1;               // one class; of a single sigmoid 1 or 0
     std::vector<Term> terms = {};  // or a sum
 };
+std::vector<std::string> listed(const std::string& spec);  // "A; B" -> A, B
+// "log(top:3)", "output[1][auto]" -> "top:3", "auto"; anything else as it is
+std::string bare(const std::string& spec);
 TargetText understand(const std::string& spec, const Head& head, const std::vector<std::string>& labels);
 
 }  // namespace limn

@@ -172,7 +172,8 @@ GradientErrors gradient_errors(const Asked& asked, Model exact, const Tensor& im
 
 std::optional<Evidence> completeness(const Backend& backend, const Model& model, const Tensor& image, const Request& request,
                                      const Head& head, const Tensor& value, const Tensor& seeds, const Map& map, Index target) {
-    if (request.own || request.score != Score::logit || head.per_pixel) return std::nullopt;
+    if (request.own || request.score != Score::logit || subject_of(request.target).log || head.per_pixel || head.per_step)
+        return std::nullopt;
     const Index K = head.classes;
     const auto score_of = [&](const Tensor& logits) {
         double sum = 0;
@@ -207,7 +208,7 @@ double limit_of(const GradientErrors* errors) { return errors && errors->decided
 
 }  // namespace
 
-std::vector<std::vector<Evidence>> verify(const Backend& backend, const Model& model, Model exact, const Tensor& image,
+std::vector<std::vector<Evidence>> verify(const Backend& backend, Model model, Model exact, const Tensor& image,
                                           const Request& request, const Explained& result,
                                           const std::function<void(const std::string&)>& told) {
     std::vector<std::vector<Evidence>> all(result.maps.size());
@@ -221,8 +222,9 @@ std::vector<std::vector<Evidence>> verify(const Backend& backend, const Model& m
     const auto target_of = [&](const Map& map) {
         return Index(std::ranges::find(result.targets, map.target.label, &Target::label) - result.targets.begin());
     };
-    const Head head = find_head(model);
-    Asked asked(backend, model, request.own ? request.own->node : request.score == Score::logit ? head.logits : head.output);
+    const Head head = head_of(model, request);
+    explained_node(exact, request);
+    Asked asked(backend, model, explained_node(model, request));
     if (request.own) asked.function = request.own->function;
     const Tensor value = value_at(backend, model, image, asked.node), seeds = seeds_of(request, result, value);
 

@@ -22,7 +22,7 @@ struct Evidence {
 //   agreement     the other backend's map (cpu: reference; cuda: cpu): |difference| / |map|, with the same limit as rounding
 //   repeats       the share of cells that differ when the map is computed again, with one thread and with all
 // Checks that do not apply to a map are left out. told: what is being done, for people who wait.
-std::vector<std::vector<Evidence>> verify(const Backend& backend, const Model& model, Model exact, const Tensor& image,
+std::vector<std::vector<Evidence>> verify(const Backend& backend, Model model, Model exact, const Tensor& image,
                                           const Request& request, const Explained& result,
                                           const std::function<void(const std::string&)>& told = {});
 

@@ -26,6 +26,7 @@ struct BenchOptions : Options {
 
 Tensor noise(const Model& model, const BenchOptions& o) {
     const Shape& shape = model.node(model.inputs[0]).shape;
+    LIMN_CHECK(shape.rank() == 4, "model '{}' takes {}, not photos: give an array with --input", model.name, shape.str());
     const auto [h, w] = o.size.empty() ? std::pair<Index, Index>(224, 224) : parse_size(o.size);
     Tensor x(shape.with(0, std::max<Index>(1, o.batch)).with(1, shape[1] > 0 ? shape[1] : h).with(2, shape[2] > 0 ? shape[2] : w));
     Random random(1, "bench");

@@ -32,20 +32,29 @@ void add_device_options(CLI::App& command, DeviceOptions& options);
 struct Options : DeviceOptions {
     ModelSource source{"paws", "", ""};
     std::string preprocess = "auto", size, resize = "auto", labels;
+    std::vector<std::string> inputs;          // NAME=FILE.npy: what the model takes beside the photo
+    std::string words, question, vocabulary;  // or a sentence for it, and the file with its words
     bool json = false;
 };
 void add_model_options(CLI::App& command, Options& options);
 void add_image_options(CLI::App& command, Options& options);
+std::string some_words(const std::string& text);  // for an option that takes a sentence: what is wrong with it
 
 // The model, ready to look at photos.
 struct Ready {
-    LoadedModel loaded;
+    LoadedModel loaded;  // its model with the photo as its only input
+    Model whole;         // with all inputs; the same weights
     const Backend* backend;
     PreprocessChoice preprocess;
     PhotoInput input;  // how photos are made ready
     double load_ms = 0;
 };
 Ready prepare(const Options& options);
+
+// The model with the photo as its only input: the others hold what the options say, the same for all photos (beside_photo.cpp).
+// said: of a caption (--words), the words of which the network is to predict the next one; else all of them.
+Model holding_other_inputs(const Model& model, const Options& options, const Backend& backend = cpu_backend(),
+                           std::optional<std::size_t> said = {});
 
 // The methods of these names, each once; all: those that apply to the model and to the rest of the request, with a note about the others.
 void choose_methods(Request& request, const std::vector<std::string>& names, const Ready& ready);
@@ -79,8 +88,8 @@ void print_throughput(std::size_t photos, std::int64_t begin_ns, double computin
 Tensor stack(const std::vector<Photo>& photos);  // (N,h,w,c)
 
 std::vector<std::string> read_lines(const std::string& path);  // of a text file
-std::pair<Index, Index> parse_size(const std::string& text);  // "128x96"
-Resampling parse_resize(const std::string& text);             // "nearest", "bilinear"
+std::pair<Index, Index> parse_size(const std::string& text);   // "128x96"
+Resampling parse_resize(const std::string& text);              // "nearest", "bilinear"
 
 double milliseconds_since(std::int64_t start_ns);
 std::int64_t now_ns();

@@ -65,6 +65,8 @@ public:
                    o.seed};
         request_.layers = {layer()}, request_.labels = ready_.loaded.labels;
         request_.target = o.target == "label" ? "auto" : o.target;
+        LIMN_CHECK(subject_of(request_.target) == Subject{},
+                   "--target {}: only scores of the model's first output are rated, no logarithms", o.target);
         request_.score = o.score == "output" ? Score::output : Score::logit;
         request_.seed = o.seed, request_.samples = o.samples;
         choose_methods(request_, o.methods, ready_);
@@ -134,26 +136,29 @@ private:
         for (const Metric& m : rating_.metrics) metric_ids.push_back(m.id);
         for (const Method& m : request_.methods) method_names.push_back(m.name);
         const std::string device(ready_.backend->name());
-        return {{"model", ready_.loaded.file.filename().string()},
-                {"model's MD5", md5_of(ready_.loaded.file)},
-                {"method", fmt::format("{}", fmt::join(method_names, ","))},
-                {"layer", ready_.loaded.model.node(request_.layers[0]).name},
-                {"target", o_.target},
-                {"score", o_.score},
-                {"metrics", fmt::format("{}", fmt::join(metric_ids, ","))},
-                {"boxes", o_.boxes},
-                {"masks", o_.masks},
-                {"mask-value", o_.mask_value},
-                {"truth", o_.truth},
-                {"steps", std::to_string(o_.steps)},
-                {"thresholds", std::to_string(o_.thresholds)},
-                {"noises", std::to_string(o_.noises)},
-                {"samples", std::to_string(o_.samples)},
-                {"seed", std::to_string(o_.seed)},
-                {"preprocess", std::string(name_of(ready_.preprocess.mode))},
-                {"size", ready_.input.height ? fmt::format("{}x{}", ready_.input.height, ready_.input.width) : "native"},
-                {"resize", ready_.input.resampling == Resampling::nearest ? "nearest" : "bilinear"},
-                {"device", device.substr(0, device.find(' '))}};
+        NamedTexts settings{{"model", ready_.loaded.file.filename().string()},
+                            {"model's MD5", md5_of(ready_.loaded.file)},
+                            {"method", fmt::format("{}", fmt::join(method_names, ","))},
+                            {"layer", ready_.loaded.model.node(request_.layers[0]).name},
+                            {"target", o_.target},
+                            {"score", o_.score},
+                            {"metrics", fmt::format("{}", fmt::join(metric_ids, ","))},
+                            {"boxes", o_.boxes},
+                            {"masks", o_.masks},
+                            {"mask-value", o_.mask_value},
+                            {"truth", o_.truth},
+                            {"steps", std::to_string(o_.steps)},
+                            {"thresholds", std::to_string(o_.thresholds)},
+                            {"noises", std::to_string(o_.noises)},
+                            {"samples", std::to_string(o_.samples)},
+                            {"seed", std::to_string(o_.seed)},
+                            {"preprocess", std::string(name_of(ready_.preprocess.mode))},
+                            {"size", ready_.input.height ? fmt::format("{}x{}", ready_.input.height, ready_.input.width) : "native"},
+                            {"resize", ready_.input.resampling == Resampling::nearest ? "nearest" : "bilinear"},
+                            {"device", device.substr(0, device.find(' '))}};
+        if (!o_.inputs.empty()) settings.emplace_back("input", fmt::format("{}", fmt::join(o_.inputs, ",")));
+        if (!o_.question.empty()) settings.emplace_back("question", o_.question + " by " + o_.vocabulary);
+        return settings;
     }
 
     // ---- rating
@@ -262,7 +267,10 @@ private:
             for (Index i = 0; i < inputs.shape()[0]; i++) {
                 const float* p = outputs.data() + i * head_.classes;
                 double sum = 0;  // of the classes that are explained
-                for (const Term& term : target.terms) sum += term.weight * double(p[term.at.back()]);
+                for (const Term& term : target.terms) {
+                    const Slice at = term.at.back();
+                    for (Index k = at.first; k < (at.last < 0 ? head_.classes : at.last); k++) sum += term.weight * double(p[k]);
+                }
                 if (target.terms.empty()) sum = head_.binary() && target.sign < 0 ? 1 - double(p[target.index]) : double(p[target.index]);
                 scores.push_back(sum);
             }

@@ -16,13 +16,13 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-std::vector<int> chosen_layers(const Model& model, const std::vector<std::string>& names) {
+std::vector<int> chosen_layers(const Model& model, const std::vector<std::string>& names, int output) {
     std::vector<int> layers;
     for (const std::string& name : names) {
         if (name == "all") {
             for (int layer : convolutions(model)) layers.push_back(layer);
         } else {
-            layers.push_back(name == "auto" ? default_layer(model) : model.find(name));
+            layers.push_back(name == "auto" ? default_layer(model, output) : model.find(name));
         }
     }
     LIMN_CHECK(!layers.empty(), "the model has no convolution to look at");
@@ -44,9 +44,19 @@ public:
           model_(ready_.loaded.model) {
         print_notes(ready_.loaded);
         const bool similarity = o.target.starts_with("like:");
-        request_ = {{}, chosen_layers(model_, o.layers), o.target, Score::logit, ready_.loaded.labels};
-        LIMN_CHECK(o.score == "logit" || o.score == "output", "--score {}: logit and output are known", o.score);
-        request_.score = o.score == "output" ? Score::output : Score::logit;
+        std::string target = targets_.empty() ? o.target : targets_[0];
+        if (!o.words.empty()) {
+            LIMN_CHECK(o.target == "auto" && targets_.empty(),
+                       "--words: each word is a target; --target or --targets has no place beside it");
+            caption_.emplace(o, ready_);
+            target = caption_->target();
+            LIMN_CHECK(!o.verify || caption_->asked_once(),
+                       "--words --verify: this network is asked once for each word: verify one, with --input and --target \"log(WORD)\"");
+        }
+        request_ = {
+            {}, chosen_layers(model_, o.layers, similarity ? 0 : subject_of(target).output), target, Score::logit, ready_.loaded.labels};
+        LIMN_CHECK(o.score == "logit" || o.score == "output" || o.score == "log", "--score {}: logit, output and log are known", o.score);
+        request_.score = o.score == "output" ? Score::output : o.score == "log" ? Score::log : Score::logit;
         for (const std::string& kind : o.save)
             LIMN_CHECK(kind == "png" || kind == "npy" || kind == "json" || kind == "html", "--save {}: png, npy, json and html are known",
                        kind);
@@ -98,13 +108,17 @@ public:
             if (!targets_.empty())
                 targets.assign(targets_.begin() + std::ptrdiff_t(first), targets_.begin() + std::ptrdiff_t(first + photos.size()));
             const std::int64_t start = now_ns();
-            const std::vector<Explained> results = explain(stack(photos), pixels, targets);
+            std::vector<ExplainedWords> results;
+            if (caption_)
+                results = (*caption_)(ready_, request_, o_.top, explain, stack(photos), pixels);
+            else
+                for (Explained& result : explain(stack(photos), pixels, targets)) results.push_back({std::move(result), {}});
             const double ms = milliseconds_since(start);
             explaining_ms += ms;
             if (trials) trials->finish();
             for (std::size_t i = 0; i < photos.size(); i++) {
-                const auto evidence = o_.verify ? verified(photos[i], results[i]) : std::vector<std::vector<Evidence>>{};
-                const Json json = files.write(photos[i], results[i], evidence, ms / double(photos.size()));
+                const auto evidence = o_.verify ? verified(photos[i], results[i].explained) : std::vector<std::vector<Evidence>>{};
+                const Json json = files.write(photos[i], results[i].explained, evidence, ms / double(photos.size()), results[i].words);
                 if (o_.json) fmt::print("{}\n{}", first + i ? "," : "", json.dump(2));
             }
             bar.update(std::min(images_.size(), first + photos.size()));
@@ -117,7 +131,7 @@ public:
 
 private:
     std::vector<std::vector<Evidence>> verified(const Photo& photo, const Explained& result) {
-        if (!exact_) exact_ = load_model(o_.source).model;  // weights of its own: verify makes them double
+        if (!exact_) exact_ = holding_other_inputs(load_model(o_.source).model, o_);  // weights of its own: verify makes them double
         ProgressBar bar(1, "verifying", stderr);
         const auto told = [&](const std::string& what) { bar.update(0, what); };
         auto evidence = verify(*ready_.backend, model_, *exact_, photo.input, request_, result, told);
@@ -133,6 +147,7 @@ private:
     Ready ready_;
     const Model& model_;
     Request request_;
+    std::optional<Caption> caption_;
     std::optional<Model> exact_;
     std::string failed_;
 };
@@ -155,10 +170,14 @@ void add_explain(CLI::App& app) {
     command
         ->add_option("--target", o->target,
                      "auto (the winning class), an index, a label, top:K, best:151-268,281 (the best of some classes), output[3,4,1] (an "
-                     "element), \"tabby - 207\" (sums and differences), like:PHOTO (similarity to another photo)")
+                     "element), output[1][3,2:5] (a slice of output 1), log(tabby) (log p), \"tabby - 207\" (sums and differences), "
+                     "\"A; B\" (several), like:PHOTO (similarity to another photo)")
         ->capture_default_str();
+    command->add_option("--words", o->words, "a caption: each of its words is explained, log p(word | those before it), with --vocabulary")
+        ->check(some_words);
     command->add_option("--targets", o->targets_file, "a file with a target for each image, one a line");
-    command->add_option("--score", o->score, "explain the logit or the output (after softmax or sigmoid)")->capture_default_str();
+    command->add_option("--score", o->score, "explain the logit, the output (after softmax or sigmoid) or its log (after softmax)")
+        ->capture_default_str();
     command->add_option("--samples", o->samples, "trials of rise (2000), smoothgrad and integrated-gradients (50)")
         ->check(CLI::Range(1, 1000000));
     command->add_option("--seed", o->seed, "of what is drawn at random")->capture_default_str();
@@ -189,6 +208,7 @@ void add_explain(CLI::App& app) {
         "  limn explain cat.jpg --model vgg16 --layer all --target tabby --save png,npy\n"
         "  limn explain cat.jpg --method all --view signed\n"
         "  limn explain cat.jpg --model vgg16 --target \"tabby - tiger_cat\" --verify\n"
+        "  limn explain cat.jpg --model captioner.h5 --words \"a cat on a mat\" --vocabulary words.txt\n"
         "  limn explain photos --model mobilenet.h5 --method cam,grad-cam --json > maps.json");
     command->callback([=] {
         if (o->view == "signed") {  // unless the user said otherwise

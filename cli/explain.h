@@ -6,6 +6,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "cam/verify.h"
+#include "cli/caption.h"
 #include "cli/cli.h"
 
 namespace limn::cli {
@@ -28,9 +29,9 @@ class ExplainFiles {
 public:
     ExplainFiles(const ExplainOptions& options, const Ready& ready);
 
-    // evidence: of each map, or nothing. The photo's JSON.
+    // evidence: of each map, or nothing. words: of a caption, or none. The photo's JSON.
     nlohmann::ordered_json write(const Photo& photo, const Explained& result, const std::vector<std::vector<Evidence>>& evidence,
-                                 double ms);
+                                 double ms, const std::vector<SaidWord>& words);
 
 private:
     struct Page;

@@ -35,9 +35,21 @@ std::string image_name(const std::string& path, std::map<std::string, int>& used
 
 Json json_of(const Prediction& p) { return {{"index", p.index}, {"label", p.label}, {"score", p.score}, {"logit", p.logit}}; }
 
+Json json_of(const SaidWord& w) {
+    return {{"word", w.word},
+            {"index", w.index},
+            {"probability", w.probability},
+            {"likeliest", w.likeliest},
+            {"its_probability", w.its_probability}};
+}
+
 Json json_of(const Target& target) {
     Json json{{"index", target.index}, {"label", target.label}, {"sign", target.sign}};
-    for (const Term& term : target.terms) json["terms"].push_back({{"element", term.at}, {"weight", term.weight}});
+    for (const Term& term : target.terms) {
+        Json element = Json::array();  // 4, or [4,9] for 4 to 8, or [4,-1] for all from 4 on
+        for (const Slice& at : term.at) element.push_back(at.single() ? Json(at.first) : Json{at.first, at.last});
+        json["terms"].push_back({{"element", element}, {"weight", term.weight}});
+    }
     return json;
 }
 
@@ -95,7 +107,8 @@ Json ExplainFiles::manifest(const Photo& photo) const {
         {"picture", conventions()}};
 }
 
-Json ExplainFiles::write(const Photo& photo, const Explained& result, const std::vector<std::vector<Evidence>>& evidence, double ms) {
+Json ExplainFiles::write(const Photo& photo, const Explained& result, const std::vector<std::vector<Evidence>>& evidence, double ms,
+                         const std::vector<SaidWord>& words) {
     const std::string name = image_name(photo.path, used_names_);
     const Image& image = photo.image;
     Json json{{"image", photo.path}, {"width", image.width}, {"height", image.height}, {"predictions", Json::array()}};
@@ -108,14 +121,19 @@ Json ExplainFiles::write(const Photo& photo, const Explained& result, const std:
     json["timings_ms"] = {{"load_model", ready_.load_ms}, {"explain", ms}};
     if (!o_.json) {
         fmt::print("{}\n", photo.path);
-        for (const Prediction& p : result.predictions) fmt::print("  {:<24} {:.4f}\n", p.label, p.score);
+        for (const SaidWord& w : words)
+            fmt::print("  {:<24} {:.4f}{}\n", w.word, w.probability,
+                       w.word == w.likeliest ? "" : fmt::format("  (likeliest: {} {:.4f})", w.likeliest, w.its_probability));
+        if (words.empty())
+            for (const Prediction& p : result.predictions) fmt::print("  {:<24} {:.4f}\n", p.label, p.score);
     }
+    for (const SaidWord& w : words) json["words"].push_back(json_of(w));
 
     Page page;
     for (std::size_t i = 0; i < result.maps.size(); i++) {
         const Map& map = result.maps[i];
         std::string base = fmt::format("{}.{}.{}", name, map.method, file_part(layer_name(map)));
-        if (o_.target != "auto") base += "." + file_part(map.target.label);
+        if (o_.target != "auto" || !words.empty()) base += "." + file_part(map.target.label);
         json["maps"].push_back(write(photo, map, evidence.empty() ? std::vector<Evidence>{} : evidence[i], base, page));
     }
     const auto keep = [&](const std::string& extension, auto write_to) {
@@ -124,7 +142,17 @@ Json ExplainFiles::write(const Photo& photo, const Explained& result, const std:
         json["files"].push_back(path.string());
         if (!o_.json) fmt::print("  wrote {}\n", path.string());
     };
-    if (o_.wants("png") && page.sheet.size() >= 4) {
+    for (std::size_t first = 0; o_.wants("png") && !words.empty() && first < page.sheet.size(); first += words.size()) {
+        std::vector<Labelled> strip{{"photo", image}};
+        for (std::size_t i = 0; i < words.size(); i++)
+            strip.push_back({fmt::format("{} {:.2f}", words[i].word, words[i].probability), page.sheet[first + i].picture});
+        const Index count = Index(strip.size());
+        keep(fmt::format(".{}.{}.words.png", result.maps[first].method, file_part(layer_name(result.maps[first]))),
+             [&](const fs::path& path) {
+                 write_png(path, contact_sheet(strip, count <= 8 ? count : (count + 1) / 2, 128, LabelPlace::below));
+             });
+    }
+    if (o_.wants("png") && words.empty() && page.sheet.size() >= 4) {
         page.sheet.insert(page.sheet.begin(), {result.predictions.empty() ? "photo" : "photo: " + result.predictions[0].label, image});
         keep(".sheet.png", [&](const fs::path& path) { write_png(path, contact_sheet(page.sheet)); });
     }

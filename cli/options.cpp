@@ -81,6 +81,11 @@ void add_image_options(CLI::App& command, Options& o) {
                     "nearest (as Keras's load_img), bilinear (as Pillow's) or auto: what the model's file says, else nearest")
         ->capture_default_str();
     command.add_option("--labels", o.labels, "a file with one class name a line");
+    command.add_option(
+        "--input", o.inputs,
+        "NAME=FILE.npy, what the model's input NAME takes beside the photo: (1,...), or without the 1; the same for all photos");
+    command.add_option("--question", o.question, "the words for the model's other input, with --vocabulary")->check(some_words);
+    command.add_option("--vocabulary", o.vocabulary, "a file with one word a line; the first line is the word with the number 0");
     command.add_flag("--json", o.json, "print one JSON document on stdout and nothing else there");
 }
 
@@ -174,6 +179,8 @@ Ready prepare(const Options& o) {
     set_thread_count(o.threads);
     Ready ready;
     ready.loaded = load_model(o.source);  // tried in a child process first, which a GPU's driver would not like to be copied into
+    ready.whole = ready.loaded.model;
+    ready.loaded.model = holding_other_inputs(ready.whole, o);
     ready.backend = &o.backend();
     try {
         ready.loaded.model.move_to(ready.backend->device());
@@ -197,8 +204,6 @@ Ready prepare(const Options& o) {
     }
     const Resampling resampling = parse_resize(asked(o.resize, ready.loaded.resize.empty() ? "nearest" : ready.loaded.resize));
 
-    LIMN_CHECK(model.inputs.size() == 1, "model '{}' has {} inputs; photos go to models with one: give arrays to `limn run`", model.name,
-               model.inputs.size());
     const Shape& input = model.node(model.inputs[0]).shape;
     LIMN_CHECK(input.rank() == 4 && (input[3] == 3 || input[3] == 1),
                "model '{}' takes {}, not photos with 1 or 3 channels: give arrays to `limn run`", model.name, input.str());

@@ -26,6 +26,14 @@ enum class Unary {
     gelu_tanh,
     exponential,
     mish,
+    celu,
+    clip,
+    log_sigmoid,
+    tanh_shrink,
+    soft_shrink,
+    hard_shrink,
+    sparse_plus,
+    squareplus,
     log,
     sqrt,
     abs
@@ -34,9 +42,9 @@ enum class Unary {
 // A function with its constants; those a function does not use are ignored.
 struct UnaryFn {
     Unary kind = Unary::linear;
-    double slope = 0;             // relu: below the threshold; elu: alpha; hard_sigmoid: 1/6 (Keras 3) or 0.2 (before)
-    double threshold = 0;         // relu
-    double max_value = HUGE_VAL;  // relu
+    double slope = 0;  // relu: below the threshold; elu, celu: alpha; squareplus: b; hard_sigmoid: 1/6 (Keras 3) or 0.2 (before)
+    double threshold = 0;         // relu, soft_shrink, hard_shrink; clip: the lower end
+    double max_value = HUGE_VAL;  // relu, clip
 
     bool is_plain_relu() const { return kind == Unary::relu && slope == 0 && threshold == 0 && max_value == HUGE_VAL; }
 };
@@ -77,6 +85,14 @@ template <class T> LIMN_HOST_DEVICE inline T unary_value(const UnaryFn& f, T x) 
         case Unary::gelu_tanh: return x * T(0.5) * (1 + std::tanh(T(gelu_c) * (x + T(0.044715) * x * x * x)));
         case Unary::exponential: return std::exp(x);
         case Unary::mish: return x * std::tanh(softplus(x));
+        case Unary::celu: return x > 0 ? x : T(f.slope) * std::expm1(x / T(f.slope));
+        case Unary::clip: return x < T(f.threshold) ? T(f.threshold) : x > T(f.max_value) ? T(f.max_value) : x;
+        case Unary::log_sigmoid: return -softplus(-x);
+        case Unary::tanh_shrink: return x - std::tanh(x);
+        case Unary::soft_shrink: return x > T(f.threshold) ? x - T(f.threshold) : x < -T(f.threshold) ? x + T(f.threshold) : T(0);
+        case Unary::hard_shrink: return std::abs(x) > T(f.threshold) ? x : T(0);
+        case Unary::sparse_plus: return x <= -1 ? T(0) : x >= 1 ? x : (x + 1) * (x + 1) / 4;
+        case Unary::squareplus: return (x + std::sqrt(x * x + T(f.slope))) / 2;
         case Unary::log: return std::log(x);
         case Unary::sqrt: return std::sqrt(x);
         case Unary::abs: return std::abs(x);
@@ -107,6 +123,14 @@ template <class T> LIMN_HOST_DEVICE inline T unary_slope(const UnaryFn& f, T x, 
             const T t = std::tanh(softplus(x));
             return t + x * (1 - t * t) * logistic(x);
         }
+        case Unary::celu: return x > 0 ? T(1) : y / T(f.slope) + 1;
+        case Unary::clip: return x < T(f.threshold) || x > T(f.max_value) ? T(0) : T(1);
+        case Unary::log_sigmoid: return logistic(-x);
+        case Unary::tanh_shrink: return (x - y) * (x - y);
+        case Unary::soft_shrink:
+        case Unary::hard_shrink: return std::abs(x) > T(f.threshold) ? T(1) : T(0);
+        case Unary::sparse_plus: return clip01((x + 1) / 2);
+        case Unary::squareplus: return (1 + x / std::sqrt(x * x + T(f.slope))) / 2;
         case Unary::log: return 1 / x;
         case Unary::sqrt: return 1 / (2 * y);
         case Unary::abs: return x > 0 ? T(1) : x < 0 ? T(-1) : T(0);

@@ -41,12 +41,13 @@ static Tensor through_fused(Fused fused, const Tensor& y, const Tensor& dy, cons
     return dz;
 }
 
-Var Convolution::forward(Tape& tape, const WindowConfig& window, Index groups, Fused fused, const Var& x, const Tensor& kernel,
-                         const Tensor& bias) const {
+Var Convolution::forward(Tape& tape, const WindowConfig& window, Index groups, Fused fused, const Var& x, const Var& weight,
+                         const Var& bias) const {
     // y[n,p,q,k] = relu(b[k] + sum_{r,s,c} x[n, p*stride+r, q*stride+s, c] * kernel[r,s,c,k])
     const Index h = x.shape()[1], w = x.shape()[2];
+    const Tensor& kernel = weight.value;
     const ConvShape shape{window.on(h, w), h, w, x.shape()[3], window.rows(h), window.columns(w), kernel.shape()[3], groups};
-    const ConvPlan& todo = plan(tape.backend(), shape, Direction::forward, fused, kernel, bias);
+    const ConvPlan& todo = plan(tape.backend(), shape, Direction::forward, fused, kernel, bias.value);
     const bool pooled = fused == Fused::relu_max_pool;
     Tensor y = x.value.like(Shape{x.shape()[0], pooled ? shape.p / 2 : shape.p, pooled ? shape.q / 2 : shape.q, shape.k});
     if (!pooled || todo.pools()) {
@@ -59,9 +60,8 @@ Var Convolution::forward(Tape& tape, const WindowConfig& window, Index groups, F
     if (pooled) return y;  // made by followed_by: nothing is recorded here
 
     // backward: the same taps the other way, dx[n,h,w,c] = sum_{r,s,k} dz[n,p,q,k] * kernel[r,s,c,k]
-    const Var weight = tape.parameter(kernel);
     const Tensor saved_x = weight.recorded() ? x.value : Tensor();  // only the kernel's gradient needs it
-    return tape.record("conv2d", {x, weight, tape.parameter(bias)}, y, [=, this](const Tensor& dy, Walk& walk) {
+    return tape.record("conv2d", {x, weight, bias}, y, [=, this](const Tensor& dy, Walk& walk) {
         const Tensor dz = through_fused(fused, y, dy, walk);
         if (walk.wants(0)) {
             Tensor dx = walk.gradient_for(0, dy);
@@ -72,17 +72,17 @@ Var Convolution::forward(Tape& tape, const WindowConfig& window, Index groups, F
     });
 }
 
-Var Convolution::transposed(Tape& tape, const Window& window, Index h, Index w, Fused fused, const Var& x, const Tensor& kernel,
-                            const Tensor& bias) const {
+Var Convolution::transposed(Tape& tape, const Window& window, Index h, Index w, Fused fused, const Var& x, const Var& weight,
+                            const Var& bias) const {
     // A transposed convolution is the gradient of a convolution with respect to its input: y[n,h,w,c] = b[c] + sum_{r,s,k} x[n,p,q,k] * kernel[r,s,c,k]
+    const Tensor& kernel = weight.value;
     const ConvShape shape{window, h, w, kernel.shape()[2], x.shape()[1], x.shape()[2], kernel.shape()[3]};
     Tensor y = x.value.like({x.shape()[0], h, w, shape.c});
-    plan(tape.backend(), shape, Direction::grad_input, fused, kernel, bias).run(x.value, y);
+    plan(tape.backend(), shape, Direction::grad_input, fused, kernel, bias.value).run(x.value, y);
 
     // backward: the convolution itself
-    const Var weight = tape.parameter(kernel);
     const Tensor saved_x = weight.recorded() ? x.value : Tensor();
-    return tape.record("conv2d_transpose", {x, weight, tape.parameter(bias)}, y, [=, this](const Tensor& dy, Walk& walk) {
+    return tape.record("conv2d_transpose", {x, weight, bias}, y, [=, this](const Tensor& dy, Walk& walk) {
         const Tensor dz = through_fused(fused, y, dy, walk);
         if (walk.wants(0)) {
             Tensor dx = walk.gradient_for(0, dy);
@@ -124,7 +124,7 @@ public:
     Var forward(Tape& tape, const std::vector<Var>& x) const override {
         const Tensor kernel =
             weights[0].value.reshaped({window_.r, window_.s, weights[0].shape.size() / (window_.r * window_.s * filters_), filters_});
-        return convolution_->forward(tape, window_, groups_, fused_, x[0], kernel, weight("bias"));
+        return convolution_->forward(tape, window_, groups_, fused_, x[0], tape.parameter(kernel), tape.parameter(weight("bias")));
     }
     const ConvPlan* plan() const override { return convolution_->newest_plan(); }
     LayerPtr followed_by(const Layer& next) const override {
@@ -202,8 +202,8 @@ public:
     Var forward(Tape& tape, const std::vector<Var>& x) const override {
         const Index c = weights[0].shape[2];
         const Tensor depthwise = weights[0].value.reshaped({window_.r, window_.s, 1, c * multiplier_});
-        const Var y = depthwise_.forward(tape, window_, c, Fused::none, x[0], depthwise, {});
-        return pointwise_.forward(tape, WindowConfig{}, 1, fused(), y, weights[1].value, weight("bias"));
+        const Var y = depthwise_.forward(tape, window_, c, Fused::none, x[0], tape.parameter(depthwise), {});
+        return pointwise_.forward(tape, WindowConfig{}, 1, fused(), y, tape.parameter(weights[1].value), tape.parameter(weight("bias")));
     }
 
 private:
@@ -229,32 +229,25 @@ public:
         weights.push_back({"kernel", {window_.r, window_.s, filters_, inputs[0][3]}, {}});
         if (with_bias_) weights.push_back({"bias", {filters_}, {}});
     }
-    Shape output_shape(const std::vector<Shape>& in) const override { return {in[0][0], rows(in[0][1]), columns(in[0][2]), filters_}; }
+    Shape output_shape(const std::vector<Shape>& in) const override {
+        return {in[0][0], vertical().size(in[0][1]), horizontal().size(in[0][2]), filters_};
+    }
     Var forward(Tape& tape, const std::vector<Var>& x) const override {
         const Index p = x[0].shape()[1], q = x[0].shape()[2];
-        Window window{window_.r, window_.s, window_.stride_h, window_.stride_w, window_.dilation_h, window_.dilation_w, 0, 0};
-        if (window_.padding == Padding::same) {  // centred as the convolution that leads from the large plane to the small one
-            window.pad_top = std::max<Index>(0, (p - 1) * window_.stride_h + (window_.r - 1) * window_.dilation_h + 1 - rows(p)) / 2;
-            window.pad_left = std::max<Index>(0, (q - 1) * window_.stride_w + (window_.s - 1) * window_.dilation_w + 1 - columns(q)) / 2;
-        }
-        return convolution_.transposed(tape, window, rows(p), columns(q), fused(), x[0], weights[0].value, weight("bias"));
+        const TransposedAxis v = vertical(), h = horizontal();
+        const Window window{v.taps, h.taps, v.stride, h.stride, v.dilation, h.dilation, v.pad(p), h.pad(q)};
+        return convolution_.transposed(tape, window, v.size(p), h.size(q), fused(), x[0], tape.parameter(weights[0].value),
+                                       tape.parameter(weight("bias")));
     }
 
 private:
-    // Keras's output sizes (keras.src.backend.common.backend_utils.compute_conv_transpose_output_shape)
-    Index size(Index in, Index taps, Index stride, Index dilation, std::optional<Index> output_padding) const {
-        if (in < 0) return -1;
-        const Index reach = (taps - 1) * dilation + 1;
-        if (!output_padding) return window_.padding == Padding::same ? in * stride : in * stride + std::max<Index>(reach - stride, 0);
-        return (in - 1) * stride + reach + *output_padding - (window_.padding == Padding::same ? 2 * (reach / 2) : 0);
+    TransposedAxis vertical() const {
+        const auto extra = output_padding_ ? std::optional(output_padding_->first) : std::nullopt;
+        return {window_.r, window_.stride_h, window_.dilation_h, window_.padding, extra};
     }
-    Index rows(Index in) const {
-        return size(in, window_.r, window_.stride_h, window_.dilation_h,
-                    output_padding_ ? std::optional(output_padding_->first) : std::nullopt);
-    }
-    Index columns(Index in) const {
-        return size(in, window_.s, window_.stride_w, window_.dilation_w,
-                    output_padding_ ? std::optional(output_padding_->second) : std::nullopt);
+    TransposedAxis horizontal() const {
+        const auto extra = output_padding_ ? std::optional(output_padding_->second) : std::nullopt;
+        return {window_.s, window_.stride_w, window_.dilation_w, window_.padding, extra};
     }
     WindowConfig window_;
     Index filters_;

@@ -9,11 +9,11 @@ namespace limn {
 // A kernel with its plans: what Conv2D and its relatives share. Plans are made on the first image of a size and kept.
 class Convolution {
 public:
-    // y = fused(conv(x, kernel) + bias), x: (N,h,w,c)  kernel: (r,s,c/groups,k)  y: (N,p,q,k)
-    Var forward(Tape&, const WindowConfig&, Index groups, Fused, const Var& x, const Tensor& kernel, const Tensor& bias) const;
+    // y = fused(conv(x, kernel) + bias), x: (N,h,w,c)  kernel: (r,s,c/groups,k)  y: (N,p,q,k); bias may be empty
+    Var forward(Tape&, const WindowConfig&, Index groups, Fused, const Var& x, const Var& kernel, const Var& bias) const;
     const ConvPlan* newest_plan() const { return plans_.empty() ? nullptr : plans_.back().plan.get(); }
     // the same kernel the other way: x: (N,p,q,k) -> y: (N,h,w,c), bias (c)
-    Var transposed(Tape&, const Window&, Index h, Index w, Fused, const Var& x, const Tensor& kernel, const Tensor& bias) const;
+    Var transposed(Tape&, const Window&, Index h, Index w, Fused, const Var& x, const Var& kernel, const Var& bias) const;
 
 private:
     struct Planned {

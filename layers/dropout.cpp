@@ -1,5 +1,5 @@
-// Layers that forget some of what they see, in training only: Dropout (Srivastava et al. 2014), SpatialDropout2D (whole
-// channels, Tompson et al. 2015). In use they do nothing.
+// Layers that forget some of what they see, in training only: Dropout (Srivastava et al. 2014), SpatialDropout (whole channels,
+// Tompson et al. 2015), StochasticDepth (whole images, Huang et al. 2016). In use they do nothing.
 #include "autograd/ops.h"
 #include "autograd/training.h"
 #include "layers/core.h"
@@ -11,7 +11,7 @@ namespace {
 // y = x * mask / (1 - rate), mask 0 with probability `rate` and else 1
 class Dropout : public Layer {
 public:
-    explicit Dropout(const Config& config) : Layer(config), rate_(config.number("rate", 0)) {
+    explicit Dropout(const Config& config) : Layer(config), rate_(config.number("rate", config.number("drop_path_rate", 0))) {
         if (!(rate_ >= 0 && rate_ < 1)) reject(fmt::format("a rate of {} makes no sense: 0 to below 1", rate_));
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
@@ -19,8 +19,9 @@ public:
     bool random_in_training() const override { return rate_ > 0; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         if (!tape.training || !trainable || rate_ == 0) return in[0];
-        Shape shape = in[0].shape();
-        if (class_name == "SpatialDropout2D") shape[1] = shape[2] = 1;
+        Shape shape = in[0].shape();  // of the mask
+        for (int i = 1; i < shape.rank(); i++)
+            if (class_name == "StochasticDepth" || (class_name.starts_with("Spatial") && i < shape.rank() - 1)) shape[i] = 1;
         Random random(tape.training->seed, name);
         Tensor mask(shape, in[0].value.dtype());
         with_type(mask.dtype(), [&](auto zero) {

@@ -143,7 +143,7 @@ private:
                                                                  {"abs", {.kind = Unary::abs}}};
         if (const auto it = functions.find(name); it != functions.end()) return applied(it->second, argument);
         const ActivationFn activation = activation_named(name, config_.keras_major);
-        if (activation.softmax) complain();
+        if (activation.along != ActivationFn::Along::nothing) complain();
         return applied(activation.fn, argument);
     }
 

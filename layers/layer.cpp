@@ -16,7 +16,7 @@ void Layer::expect_rank(const Shape& input, int rank) const {
 }
 
 void Layer::split_activation(const ActivationFn& activation) {
-    fused_relu = !activation.softmax && activation.fn.is_plain_relu();
+    fused_relu = activation.is(Unary::relu) && activation.fn.is_plain_relu();
     if (!fused_relu && !activation.is_linear()) activation_after = activation;
 }
 

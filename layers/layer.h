@@ -35,9 +35,10 @@ using LayerPtr = std::shared_ptr<Layer>;
 // A mask says which steps of a sequence count: 1 or 0 for each step, (N,T,1) beside (N,T,c). It is computed by a node of its own. What
 // a layer makes of the masks of its inputs is Keras's rule for its class; most know nothing of masks, and so their result has none.
 struct MaskUse {
-    bool reads = false;   // the mask of the first input arrives as a last further input
-    int passes = -1;      // the result has the mask of this input
-    LayerPtr makes = {};  // the result has a mask that this layer computes, from the inputs and, after them, their masks
+    bool reads = false;     // the mask of the first input arrives as a last further input
+    int passes = -1;        // the result has the mask of this input
+    LayerPtr makes = {};    // the result has a mask that this layer computes, from the inputs and, after them, their masks
+    LayerPtr instead = {};  // does the layer's work here, reading the inputs and, after them, their masks
 };
 
 class Layer {
@@ -51,6 +52,7 @@ public:
     virtual Shape output_shape(const std::vector<Shape>& inputs) const = 0;
     virtual Var forward(Tape& tape, const std::vector<Var>& inputs) const = 0;
     virtual bool random_in_training() const { return false; }  // its outputs differ each time
+    virtual bool takes_keywords() const { return false; }      // may it be called with tensors by name? (setting "call")
     // masks: the node that computes each input's mask, -1 where there is none
     virtual MaskUse mask_use(const std::vector<int>& masks) const {
         (void)masks;
@@ -95,6 +97,6 @@ protected:
 // Makes the layer a config describes. An unknown class is an Error that names it and its nearest known relatives.
 LayerPtr make_layer(const Config& config);
 std::vector<std::string> known_layers();
-LayerPtr make_activation(const std::string& name, const ActivationFn& activation);
+LayerPtr make_activation(const Config& config, const ActivationFn& activation);
 
 }  // namespace limn

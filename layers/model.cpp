@@ -33,21 +33,20 @@ int Model::add(const std::string& node_name, LayerPtr layer, std::vector<int> re
 
     const MaskUse use = layer->mask_use(masks);
     int mask = use.passes >= 0 ? masks.at(std::size_t(use.passes)) : -1;
-    if (use.makes) {
-        std::vector<int> sources = reads;
-        std::ranges::copy_if(masks, std::back_inserter(sources), [](int m) { return m >= 0; });
-        mask = add(node_name + ":mask", use.makes, sources);
-    }
-    if (use.reads && with_mask && masks[0] >= 0) {
-        reads.push_back(masks[0]);
-        shapes.push_back(node(masks[0]).shape);
-    }
+    std::vector<int> with_masks = reads;
+    std::ranges::copy_if(masks, std::back_inserter(with_masks), [](int m) { return m >= 0; });
+    if (use.makes) mask = add(node_name + ":mask", use.makes, with_masks);
+    if (use.instead) layer = use.instead, reads = with_masks;
+    if (use.reads && with_mask && masks[0] >= 0) reads.push_back(masks[0]);
+    shapes.clear();
+    for (int i : reads) shapes.push_back(node(i).shape);
     const Shape shape = shape_after(*layer, shapes);
     const auto activation = layer->activation_after;
     const std::vector<LayerPtr> parts = layer->parts();
     nodes_.push_back({node_name + (activation ? ":linear" : parts.empty() ? "" : ":all"), layer, std::move(reads), shape, mask});
     const int made = int(nodes_.size()) - 1;
-    if (activation) return add(node_name, make_activation(node_name, *activation), {made});
+    if (activation)
+        return add(node_name, make_activation({"Activation", node_name, {}, layer->keras_config.channels_first}, *activation), {made});
     for (std::size_t i = 0; i < parts.size(); i++) add(node_name + (i ? ":" + std::to_string(i) : ""), parts[i], {made});
     return parts.empty() ? made : made + 1;
 }

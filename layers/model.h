@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -48,6 +49,9 @@ public:
     // The part that computes node `from` and what it needs; the part that starts where that one ends. Weights are shared.
     Model up_to(int node) const;
     Model with_input_size(Index height, Index width) const;  // where the input's size was open
+    // Some inputs held at a value, (1,...), for every image of a batch: what is left has the others. What depends on held ones alone
+    // is computed here, once, by the backend where the weights are (layers/held.cpp).
+    Model holding(const Backend& backend, const std::map<int, Tensor>& values) const;
     // Where the part above also reads other nodes below (a residual branch), these become further inputs, named in also_reads; without
     // it they are an Error.
     Model above(int node, std::vector<int>* also_reads = nullptr) const;

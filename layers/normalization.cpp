@@ -2,6 +2,7 @@
 
 #include "autograd/ops.h"
 #include "autograd/training.h"
+#include "layers/axis.h"
 #include "layers/core.h"
 #include "layers/derived.h"
 
@@ -28,10 +29,10 @@ public:
         : Layer(config), epsilon_(config.number("epsilon", 1e-3)), momentum_(config.number("momentum", 0.99)),
           with_gamma_(config.flag("scale", true)), with_beta_(config.flag("center", true)) {}
     void build(const std::vector<Shape>& inputs) override {
-        const Index axis = keras_config.integers("axis", {-1}).at(0);
-        if (keras_config.nhwc_axis(axis, inputs[0].rank()) != inputs[0].rank() - 1)
-            reject(fmt::format("only the axis of the channels can be normalised, not axis {}", axis));
-        const Index c = inputs[0][-1];
+        axis_ = keras_config.nhwc_axis(keras_config.each("axis", 1, -1)[0], inputs[0].rank());
+        if (axis_ == 0) reject("it cannot keep apart the images of a batch");
+        last_ = axis_ == inputs[0].rank() - 1;
+        const Index c = inputs[0][axis_];
         if (c < 1) reject("the number of channels is not known");
         if (with_gamma_) weights.push_back({"gamma", {c}, {}});
         if (with_beta_) weights.push_back({"beta", {c}, {}});
@@ -42,15 +43,18 @@ public:
     // In training Keras leaves steps that do not count out of the statistics.
     MaskUse mask_use(const std::vector<int>&) const override { return {.reads = true, .passes = 0}; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
-        const Tensor &mean = weight("moving_mean"), &variance = weight("moving_variance");
-        if (tape.training && trainable) {
-            if (in.size() > 1) reject("statistics of the steps that a mask leaves are not known in training: freeze the layer");
-            return in_training(tape, in[0], mean, variance);
-        }
-        const Tensor& scale = scale_.of({variance, weight("gamma")}, in[0].value, [&] { return scale_of(variance); });
-        return affine(tape, in[0], mean, scale, weight("beta"));
+        return with_axis_last(tape, in[0], axis_, [&](const Var& x) {
+            const Tensor &mean = weight("moving_mean"), &variance = weight("moving_variance");
+            if (tape.training && trainable) {
+                if (in.size() > 1) reject("statistics of the steps that a mask leaves are not known in training: freeze the layer");
+                return in_training(tape, x, mean, variance);
+            }
+            const Tensor& scale = scale_.of({variance, weight("gamma")}, x.value, [&] { return scale_of(variance); });
+            return affine(tape, x, mean, scale, weight("beta"));
+        });
     }
     Fusible fusible() const override {
+        if (!last_) return {};
         return {.kind = Fusible::Kind::affine,
                 .mean = weight("moving_mean"),
                 .scale = scale_of(weight("moving_variance")),
@@ -102,50 +106,9 @@ private:
 
     double epsilon_, momentum_;
     bool with_gamma_, with_beta_;
-    Derived scale_;  // in use
-};
-
-// y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, mean and variance of each image (Ba et al. 2016).
-// Written in differentiable functions: its backward pass follows by itself.
-class LayerNormalization : public Layer {
-public:
-    explicit LayerNormalization(const Config& config)
-        : Layer(config), epsilon_(config.number("epsilon", 1e-3)), with_gamma_(config.flag("scale", true)),
-          with_beta_(config.flag("center", true)) {
-        if (config.flag("rms_scaling", false)) reject("rms_scaling is not known");
-    }
-    void build(const std::vector<Shape>& inputs) override {
-        const int rank = inputs[0].rank();
-        Shape affine = inputs[0];
-        for (int i = 0; i < rank; i++) affine[i] = 1;
-        std::vector<Index> sizes;
-        for (Index axis : keras_config.integers("axis", {-1})) {
-            axes_.push_back(keras_config.nhwc_axis(axis, rank));
-            affine[axes_.back()] = inputs[0][axes_.back()];
-            sizes.push_back(affine[axes_.back()]);
-            if (sizes.back() < 1) reject("the size of a normalised axis is not known");
-        }
-        affine_ = affine;
-        const Shape shape{std::span<const Index>(sizes)};
-        if (with_gamma_) weights.push_back({"gamma", shape, {}});
-        if (with_beta_) weights.push_back({"beta", shape, {}});
-    }
-    Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
-    MaskUse mask_use(const std::vector<int>&) const override { return {.passes = 0}; }
-    Var forward(Tape& tape, const std::vector<Var>& in) const override {
-        const Var centred = subtract(tape, in[0], mean(tape, in[0], axes_));
-        const Var variance = mean(tape, multiply(tape, centred, centred), axes_);
-        Var y = divide(tape, centred, sqrt(tape, shift(tape, variance, epsilon_)));
-        if (with_gamma_) y = multiply(tape, y, tape.parameter(weight("gamma").reshaped(affine_)));
-        if (with_beta_) y = add(tape, y, tape.parameter(weight("beta").reshaped(affine_)));
-        return y;
-    }
-
-private:
-    double epsilon_;
-    bool with_gamma_, with_beta_;
-    std::vector<int> axes_;
-    Shape affine_;
+    int axis_ = 0;
+    bool last_ = true;  // is that the last axis?
+    Derived scale_;     // in use
 };
 
 // y = x * scale + offset, one number or one a channel
@@ -173,49 +136,63 @@ private:
     Derived scales_, offsets_;
 };
 
-// y = (x - mean) / max(sqrt(variance), 1e-7), with statistics from the config or adapted to data and saved as weights
+// y = (x - mean) / max(sqrt(variance), 1e-7), or that backward, with statistics from the config or adapted to data and saved as weights:
+// of each place along the axes it keeps, joined over all others
 class Normalization : public Layer {
 public:
     explicit Normalization(const Config& config)
-        : Layer(config), mean_(config.numbers("mean", {})), variance_(config.numbers("variance", {})) {
-        if (config.flag("invert", false)) reject("'invert' is not known");
-    }
+        : Layer(config), mean_(config.array("mean")), variance_(config.array("variance")), inverted_(config.flag("invert", false)) {}
     void build(const std::vector<Shape>& inputs) override {
+        const int rank = inputs[0].rank();
+        const bool none = keras_config.settings.contains("axis") && !keras_config.has("axis");
+        std::vector<int> axes;
+        for (Index axis : none ? std::vector<Index>{} : keras_config.integers("axis", {-1}))
+            axes.push_back(keras_config.nhwc_axis(axis, rank));
+        std::sort(axes.begin(), axes.end());
+        if (axes.size() > 1 && keras_config.channels_first.contains(rank)) reject("with channels first only one axis can be kept");
+        shape_ = inputs[0];
+        for (int i = 0; i < rank; i++) shape_[i] = 1;
+        std::vector<Index> sizes;
+        for (int axis : axes) {
+            sizes.push_back(shape_[axis] = inputs[0][axis]);
+            if (sizes.back() < 1) reject("the size of an axis that it keeps is not known");
+        }
+        const Shape stored{std::span<const Index>(sizes)};
+        if (mean_.empty() != variance_.empty()) reject("it needs both 'mean' and 'variance', or neither");
+        for (const Tensor& t : {mean_, variance_})
+            if (!t.empty() && t.size() != 1 && t.size() != shape_.size())
+                reject(fmt::format("{} numbers do not fit {}", t.size(), inputs[0].str()));
         if (!mean_.empty()) return;
-        weights.push_back({"mean", {inputs[0][-1]}, {}, false});
-        weights.push_back({"variance", {inputs[0][-1]}, {}, false});
+        weights.push_back({"mean", stored, {}, false});
+        weights.push_back({"variance", stored, {}, false});
         weights.push_back({"count", {}, {}, false});
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
     MaskUse mask_use(const std::vector<int>&) const override { return {.passes = 0}; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
-        const Tensor& x = in[0].value;
-        const Index c = x.shape()[-1];
-        std::vector<Tensor> sources;
-        if (mean_.empty()) sources = {weights[0].value, weights[1].value};
-        const auto numbers = [&](const std::vector<double>& from_config, std::size_t source, auto f) {
-            Tensor out({c}, DType::f64);
-            const Tensor stored = from_config.empty() ? sources[source].host() : Tensor();
-            for (Index i = 0; i < c; i++)
-                out.data<double>()[i] =
-                    f(from_config.empty() ? stored.at_flat(i) : from_config.at(from_config.size() == 1 ? 0 : std::size_t(i)));
-            return out;
-        };
-        const Tensor& mean = means_.of(sources, x, [&] { return numbers(mean_, 0, [](double m) { return m; }); });
-        const Tensor& scale =
-            scales_.of(sources, x, [&] { return numbers(variance_, 1, [](double v) { return 1 / std::max(std::sqrt(v), 1e-7); }); });
-        return affine(tape, in[0], mean, scale, {});
+        const Var& x = in[0];
+        const bool adapted = mean_.empty();
+        const std::vector<Tensor> sources = adapted ? std::vector<Tensor>{weights[0].value, weights[1].value} : std::vector<Tensor>{};
+        const auto shaped = [&](const Tensor& t) { return t.reshaped(t.size() == 1 ? Shape{1} : shape_); };
+        const Tensor& mean = means_.of(sources, x.value, [&] { return shaped((adapted ? weights[0].value : mean_).host()); });
+        const Tensor& deviation = deviations_.of(sources, x.value, [&] {
+            Tensor d = (adapted ? weights[1].value : variance_).host().to(DType::f64).clone();
+            for (double& v : d.values<double>()) v = std::max(std::sqrt(v), 1e-7);
+            return shaped(d);
+        });
+        return inverted_ ? add(tape, multiply(tape, x, deviation), mean) : divide(tape, subtract(tape, x, mean), deviation);
     }
 
 private:
-    std::vector<double> mean_, variance_;
-    Derived means_, scales_;
+    Tensor mean_, variance_;
+    bool inverted_;
+    Shape shape_;  // of the statistics, beside an image
+    Derived means_, deviations_;
 };
 
 }  // namespace
 
 LayerPtr make_batch_normalization(const Config& config) { return std::make_shared<BatchNormalization>(config); }
-LayerPtr make_layer_normalization(const Config& config) { return std::make_shared<LayerNormalization>(config); }
 LayerPtr make_rescaling(const Config& config) { return std::make_shared<Rescaling>(config); }
 LayerPtr make_normalization(const Config& config) { return std::make_shared<Normalization>(config); }
 

@@ -62,30 +62,46 @@ public:
     }
 };
 
-// y[n,c] = mean (or maximum) over the plane of x[n,h,w,c]
-class GlobalPooling2D : public Layer {
+// y[n,c] = mean (or maximum) over all axes between the images and the channels: of a line, an image or a volume
+class GlobalPooling : public Layer {
 public:
-    GlobalPooling2D(const Config& config, Reduction reduction)
-        : Layer(config), reduction_(reduction), keep_axes_(config.flag("keepdims", false)) {}
-    void build(const std::vector<Shape>& inputs) override { expect_rank(inputs[0], 4); }
+    GlobalPooling(const Config& config, Reduction reduction)
+        : Layer(config), reduction_(reduction), keep_axes_(config.flag("keepdims", false)),
+          rank_(config.class_name[config.class_name.size() - 2] - '0' + 2) {}  // ...1D, 2D, 3D
+    void build(const std::vector<Shape>& inputs) override { expect_rank(inputs[0], rank_); }
     Shape output_shape(const std::vector<Shape>& in) const override {
-        return keep_axes_ ? Shape{in[0][0], 1, 1, in[0][3]} : Shape{in[0][0], in[0][3]};
+        Shape out = in[0];
+        for (int axis = rank_ - 2; axis > 0; axis--) out = keep_axes_ ? out.with(axis, 1) : out.without(axis);
+        return out;
+    }
+    MaskUse mask_use(const std::vector<int>&) const override {
+        return {.reads = class_name == "GlobalAveragePooling1D" || class_name == "GlobalAvgPool1D"};
     }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
-        const Var y = reduction_ == Reduction::mean ? mean(tape, in[0], {1, 2}) : max(tape, in[0], {1, 2});
+        std::vector<int> axes;
+        for (int axis = 1; axis < rank_ - 1; axis++) axes.push_back(axis);
+        const Var y = in.size() > 1                   ? mean_of_those_that_count(tape, in[0], in[1])
+                      : reduction_ == Reduction::mean ? mean(tape, in[0], axes)
+                                                      : max(tape, in[0], axes);
         return keep_axes_ ? y : reshape(tape, y, output_shape({in[0].shape()}));
     }
 
 private:
+    // x: (N,T,c)  mask: (N,T)
+    static Var mean_of_those_that_count(Tape& tape, const Var& x, const Var& mask) {
+        const Var m = reshape(tape, mask, {mask.shape()[0], mask.shape()[1], 1});
+        return divide(tape, sum(tape, multiply(tape, x, m), {1}), sum(tape, m, {1}));
+    }
     Reduction reduction_;
     bool keep_axes_;
+    int rank_;
 };
 
 }  // namespace
 
 LayerPtr make_max_pooling2d(const Config& config) { return std::make_shared<MaxPooling2D>(config); }
 LayerPtr make_average_pooling2d(const Config& config) { return std::make_shared<AveragePooling2D>(config); }
-LayerPtr make_global_average_pooling2d(const Config& config) { return std::make_shared<GlobalPooling2D>(config, Reduction::mean); }
-LayerPtr make_global_max_pooling2d(const Config& config) { return std::make_shared<GlobalPooling2D>(config, Reduction::maximum); }
+LayerPtr make_global_average_pooling(const Config& config) { return std::make_shared<GlobalPooling>(config, Reduction::mean); }
+LayerPtr make_global_max_pooling(const Config& config) { return std::make_shared<GlobalPooling>(config, Reduction::maximum); }
 
 }  // namespace limn

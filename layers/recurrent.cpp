@@ -17,7 +17,16 @@ namespace {
 using States = std::vector<Var>;
 using Step = std::function<States(const Var& seen, const States& before)>;
 
-Var apply(Tape& tape, const ActivationFn& f, const Var& x) { return f.softmax ? softmax(tape, x) : unary(tape, f.fn, x); }
+Var apply(Tape& tape, const ActivationFn& f, const Var& x) {
+    return f.along == ActivationFn::Along::softmax ? softmax(tape, x) : unary(tape, f.fn, x);
+}
+
+ActivationFn cell_activation(const Config& config, const char* key, const char* otherwise) {
+    const ActivationFn f = config.activation(key, otherwise);
+    if (f.along != ActivationFn::Along::nothing && f.along != ActivationFn::Along::softmax)
+        config.reject(fmt::format("'{}' is not known inside a cell", config.text(key, otherwise)));
+    return f;
+}
 
 // a in the rows where m is 1, b in those where its complement is
 Var select(Tape& tape, const Var& m, const Var& a, const Var& complement, const Var& b) {
@@ -29,7 +38,7 @@ public:
     // `gates` blocks of `units` columns stand side by side in its kernels
     Cell(const Config& config, Index gates, std::size_t how_many_states)
         : units(config.integer("units", 0)), states(how_many_states), gates_(gates), with_bias_(config.flag("use_bias", true)),
-          activation_(config.activation("activation", "tanh")) {
+          activation_(cell_activation(config, "activation", "tanh")) {
         if (units < 1 || units > 1 << 20) config.reject(fmt::format("{} units make no sense", units));
         for (const char* rate : {"dropout", "recurrent_dropout"}) drops_ = drops_ || config.number(rate, 0) > 0;
     }
@@ -88,8 +97,8 @@ class GatedCell : public Cell {
 public:
     GatedCell(const Config& config, Index gates, std::size_t how_many_states)
         : Cell(config, gates, how_many_states),
-          gate_(config.activation("recurrent_activation",
-                                  config.keras_major >= 3 || config.class_name.starts_with("CuDNN") ? "sigmoid" : "hard_sigmoid")) {}
+          gate_(cell_activation(config, "recurrent_activation",
+                                config.keras_major >= 3 || config.class_name.starts_with("CuDNN") ? "sigmoid" : "hard_sigmoid")) {}
 
 protected:
     Var gate(Tape& tape, const Var& x) const { return apply(tape, gate_, x); }
@@ -261,7 +270,7 @@ std::vector<CellPtr> make_cells(const Config& config) {
     const auto inner = [&](const Value& item) {
         const Value *type = item.find("class_name"), *settings = item.find("config");
         if (!type || !type->as<std::string>() || !settings || !settings->as<Dict>()) config.reject("it should say what its cell is");
-        for (CellPtr& cell : make_cells({*type->as<std::string>(), config.name, *settings->as<Dict>(), false, config.keras_major}))
+        for (CellPtr& cell : make_cells({*type->as<std::string>(), config.name, *settings->as<Dict>(), {}, config.keras_major}))
             cells.push_back(std::move(cell));
     };
     if (kind == "SimpleRNN" || kind == "SimpleRNNCell")

@@ -55,7 +55,7 @@ public:
     using Layer::Layer;
     void build(const std::vector<Shape>& inputs) override {
         if (inputs[0].rank() < 3) reject(fmt::format("its input should have at least 3 axes (batch included), not {}", inputs[0].str()));
-        if (keras_config.channels_first && inputs[0].rank() == 5) reject("images in a sequence are not known with channels first");
+        if (keras_config.channels_first.contains(4) && inputs[0].rank() == 5) reject("images in a sequence are not known with channels first");
         has_inner_steps_ = inputs[0].rank() > 3;
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return joined_axes(in[0]); }

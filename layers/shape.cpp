@@ -8,9 +8,7 @@ namespace limn {
 
 namespace {
 
-// In a channels-first model a file counts elements as (c,h,w), limn as (h,w,c). These lead from one to the other.
-const std::vector<int> to_nchw{0, 3, 1, 2}, to_nhwc{0, 2, 3, 1};
-
+// In a channels-first model a file counts elements as (c,h,w), limn as (h,w,c): Config::file_order leads there, nhwc_order back.
 Shape permuted(const Shape& shape, const std::vector<int>& order) {
     Shape out = shape;
     for (std::size_t i = 0; i < order.size(); i++) out[int(i)] = shape[order[i]];
@@ -28,37 +26,39 @@ public:
 class Flatten : public Layer {
 public:
     // Keras moves the channels last before it flattens if told that they are first; else it takes the elements as they lie.
-    explicit Flatten(const Config& config)
-        : Layer(config), as_nchw_(config.channels_first && config.text("data_format", "channels_last") != "channels_first") {}
+    explicit Flatten(const Config& config) : Layer(config), as_stored_(config.text("data_format", "channels_last") != "channels_first") {}
     Shape output_shape(const std::vector<Shape>& in) const override {
         Index size = 1;
         for (int i = 1; i < in[0].rank(); i++) size = size < 0 || in[0][i] < 0 ? -1 : size * in[0][i];
         return {in[0][0], size};
     }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
-        const Var x = as_nchw_ && in[0].shape().rank() == 4 ? transpose(tape, in[0], to_nchw) : in[0];
+        const int rank = in[0].shape().rank();
+        const Var x =
+            as_stored_ && keras_config.channels_first.contains(rank) ? transpose(tape, in[0], keras_config.file_order(rank)) : in[0];
         return reshape(tape, x, output_shape({in[0].shape()}));
     }
 
 private:
-    bool as_nchw_;
+    bool as_stored_;
 };
 
 class Reshape : public Layer {
 public:
-    explicit Reshape(const Config& config)
-        : Layer(config), channels_first_(config.channels_first), target_(config.integers("target_shape", {})) {
+    explicit Reshape(const Config& config) : Layer(config), target_(config.integers("target_shape", {})) {
         if (target_.empty() || target_.size() + 1 > Shape::max_rank) reject("'target_shape' should have 1 to 5 sizes");
     }
     Shape output_shape(const std::vector<Shape>& in) const override {
         const Shape out = target(in[0]);
-        return channels_first_ && out.rank() == 4 ? permuted(out, to_nhwc) : out;
+        return permuted(out, keras_config.nhwc_order(out.rank()));
     }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
+        const std::set<int>& renumbered = keras_config.channels_first;
         Var x = in[0];
-        if (channels_first_ && x.shape().rank() == 4) x = transpose(tape, x, to_nchw);
+        if (const int rank = x.shape().rank(); renumbered.contains(rank)) x = transpose(tape, x, keras_config.file_order(rank));
         x = reshape(tape, x, target(x.shape()));
-        return channels_first_ && x.shape().rank() == 4 ? transpose(tape, x, to_nhwc) : x;
+        if (const int rank = x.shape().rank(); renumbered.contains(rank)) x = transpose(tape, x, keras_config.nhwc_order(rank));
+        return x;
     }
 
 private:
@@ -77,13 +77,12 @@ private:
             reject(fmt::format("{} cannot be reshaped to {}", in.str(), Shape(std::span<const Index>(sizes)).str()));
         return Shape(std::span<const Index>(sizes));
     }
-    bool channels_first_;
     std::vector<Index> target_;
 };
 
 class Permute : public Layer {
 public:
-    explicit Permute(const Config& config) : Layer(config), channels_first_(config.channels_first) {
+    explicit Permute(const Config& config) : Layer(config) {
         order_.push_back(0);
         for (Index axis : config.integers("dims", {})) order_.push_back(int(axis));
         std::vector<int> sorted = order_, expected(order_.size());
@@ -93,18 +92,17 @@ public:
     }
     void build(const std::vector<Shape>& inputs) override {
         expect_rank(inputs[0], int(order_.size()));
-        if (!channels_first_ || order_.size() != 4) return;
-        // The same move seen in NHWC: axis i of our result is axis to_nhwc[i] of the file's, which is axis order_[...] of
-        // the file's input, which is axis to_nchw[...] of ours.
-        std::vector<int> order(4);
-        for (std::size_t i = 0; i < 4; i++) order[i] = to_nchw[std::size_t(order_[std::size_t(to_nhwc[i])])];
+        // The same move seen in NHWC: axis i of our result is axis nhwc_order[i] of the file's, which is axis order_[...] of
+        // the file's input, which is axis file_order[...] of ours.
+        const std::vector<int> to_nhwc = keras_config.nhwc_order(int(order_.size())), to_file = keras_config.file_order(int(order_.size()));
+        std::vector<int> order(order_.size());
+        for (std::size_t i = 0; i < order.size(); i++) order[i] = to_file[std::size_t(order_[std::size_t(to_nhwc[i])])];
         order_ = order;
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return permuted(in[0], order_); }
     Var forward(Tape& tape, const std::vector<Var>& in) const override { return transpose(tape, in[0], order_); }
 
 private:
-    bool channels_first_;
     std::vector<int> order_;
 };
 

@@ -1,81 +1,91 @@
 #include "autograd/ops.h"
 #include "layers/core.h"
+#include "layers/resizing.h"
 
 namespace limn {
 
 namespace {
 
-struct Border {
-    Index top, bottom, left, right;
-};
+// What is added to or taken from the two ends of each axis between the images and the channels.
+using Borders = std::vector<std::pair<Index, Index>>;
 
-// 1, (1, 2) or ((1, 2), (3, 4)): the same everywhere, (height, width), or ((top, bottom), (left, right))
-Border read_border(const Config& config, const std::string& key) {
+// 1, (1, 2) or ((1, 2), (3, 4)): everywhere the same, one number an axis, or (before, after) for each. With a single axis (1, 2) is (before, after).
+Borders read_borders(const Config& config, const std::string& key) {
+    const auto axes = std::size_t(config.class_name[config.class_name.size() - 2] - '0');  // ...1D, 2D, 3D
     const Value* v = config.find(key);
     const List* list = v ? v->as<List>() : nullptr;
-    const auto side = [&](const Value& item) {
-        const Config sub{config.class_name, config.name, {{key, item}}};
-        return sub.pair(key, 1);
-    };
-    Border b{1, 1, 1, 1};
-    if (list && list->size() == 2 && (*list)[0].as<List>() && (*list)[1].as<List>()) {
-        std::tie(b.top, b.bottom) = side((*list)[0]);
-        std::tie(b.left, b.right) = side((*list)[1]);
+    Borders borders;
+    if (axes == 1 && list && list->size() == 2) {
+        borders.push_back(config.pair(key, 1));
+    } else if (list && list->size() == axes && (*list)[0].as<List>()) {
+        for (const Value& item : *list) borders.push_back(Config{config.class_name, config.name, {{key, item}}}.pair(key, 1));
     } else {
-        const auto [h, w] = config.pair(key, 1);
-        b = {h, h, w, w};
+        for (Index size : config.each(key, axes, 1)) borders.push_back({size, size});
     }
-    for (Index size : {b.top, b.bottom, b.left, b.right})
-        if (size < 0 || size > 1 << 20) config.reject(fmt::format("'{}' of {} makes no sense", key, size));
-    return b;
+    for (const auto& [before, after] : borders)
+        for (Index size : {before, after})
+            if (size < 0 || size > 1 << 20) config.reject(fmt::format("'{}' of {} makes no sense", key, size));
+    return borders;
 }
 
-class ZeroPadding2D : public Layer {
+class Bordered : public Layer {
 public:
-    explicit ZeroPadding2D(const Config& config) : Layer(config), border_(read_border(config, "padding")) {}
-    void build(const std::vector<Shape>& inputs) override { expect_rank(inputs[0], 4); }
-    Shape output_shape(const std::vector<Shape>& in) const override {
-        const Index h = in[0][1], w = in[0][2];
-        return {in[0][0], h < 0 ? -1 : h + border_.top + border_.bottom, w < 0 ? -1 : w + border_.left + border_.right, in[0][3]};
-    }
-    Var forward(Tape& tape, const std::vector<Var>& in) const override {
-        return pad(tape, in[0], {0, border_.top, border_.left, 0}, {0, border_.bottom, border_.right, 0});
-    }
-    Fusible fusible() const override {
-        return {.kind = Fusible::Kind::padding, .top = border_.top, .bottom = border_.bottom, .left = border_.left, .right = border_.right};
-    }
-    LayerPtr followed_by(const Layer& next) const override { return next.padded_by(fusible()); }
+    Bordered(const Config& config, const std::string& key) : Layer(config), borders_(read_borders(config, key)) {}
+    void build(const std::vector<Shape>& inputs) override { expect_rank(inputs[0], int(borders_.size()) + 2); }
 
-private:
-    Border border_;
+protected:
+    Shape side(const Shape& like, bool behind) const {
+        Shape shape = like.with(0, 0).with(-1, 0);
+        for (std::size_t i = 0; i < borders_.size(); i++) shape[int(i) + 1] = behind ? borders_[i].second : borders_[i].first;
+        return shape;
+    }
+    Borders borders_;
 };
 
-class Cropping2D : public Layer {
+class ZeroPadding : public Bordered {
 public:
-    explicit Cropping2D(const Config& config) : Layer(config), border_(read_border(config, "cropping")) {}
-    void build(const std::vector<Shape>& inputs) override { expect_rank(inputs[0], 4); }
+    explicit ZeroPadding(const Config& config) : Bordered(config, "padding") {}
     Shape output_shape(const std::vector<Shape>& in) const override {
         Shape out = in[0];
-        if (out[1] >= 0) out[1] -= border_.top + border_.bottom;
-        if (out[2] >= 0) out[2] -= border_.left + border_.right;
-        if ((in[0][1] >= 0 && out[1] < 1) || (in[0][2] >= 0 && out[2] < 1)) reject(fmt::format("nothing is left of {}", in[0].str()));
+        for (std::size_t i = 0; i < borders_.size(); i++)
+            if (Index& size = out[int(i) + 1]; size >= 0) size += borders_[i].first + borders_[i].second;
         return out;
     }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
-        return crop(tape, in[0], {0, border_.top, border_.left, 0}, output_shape({in[0].shape()}).with(0, in[0].shape()[0]));
+        return pad(tape, in[0], side(in[0].shape(), false), side(in[0].shape(), true));
     }
+    Fusible fusible() const override {
+        if (borders_.size() != 2) return {};
+        const auto [top, bottom] = borders_[0];
+        const auto [left, right] = borders_[1];
+        return {.kind = Fusible::Kind::padding, .top = top, .bottom = bottom, .left = left, .right = right};
+    }
+    LayerPtr followed_by(const Layer& next) const override { return borders_.size() == 2 ? next.padded_by(fusible()) : nullptr; }
+};
 
-private:
-    Border border_;
+class Cropping : public Bordered {
+public:
+    explicit Cropping(const Config& config) : Bordered(config, "cropping") {}
+    Shape output_shape(const std::vector<Shape>& in) const override {
+        Shape out = in[0];
+        for (std::size_t i = 0; i < borders_.size(); i++)
+            if (Index& size = out[int(i) + 1]; size >= 0) {
+                size -= borders_[i].first + borders_[i].second;
+                if (size < 1) reject(fmt::format("nothing is left of {}", in[0].str()));
+            }
+        return out;
+    }
+    Var forward(Tape& tape, const std::vector<Var>& in) const override {
+        return crop(tape, in[0], side(in[0].shape(), false), output_shape({in[0].shape()}));
+    }
 };
 
 class UpSampling2D : public Layer {
 public:
     explicit UpSampling2D(const Config& config) : Layer(config) {
         std::tie(rows_, columns_) = config.pair("size", 2);
-        const std::string mode = config.text("interpolation", "nearest");
-        if (mode != "nearest" && mode != "bilinear") reject(fmt::format("interpolation '{}' is not known; nearest and bilinear are", mode));
-        mode_ = mode == "nearest" ? Interpolation::nearest : Interpolation::bilinear;
+        mode_ = config.text("interpolation", "nearest");
+        check_interpolation(config, mode_);
         if (rows_ < 1 || columns_ < 1 || rows_ > 4096 || columns_ > 4096) reject("'size' makes no sense");
     }
     void build(const std::vector<Shape>& inputs) override { expect_rank(inputs[0], 4); }
@@ -83,25 +93,19 @@ public:
         return {in[0][0], in[0][1] < 0 ? -1 : in[0][1] * rows_, in[0][2] < 0 ? -1 : in[0][2] * columns_, in[0][3]};
     }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
-        // y = x seen through half-pixel centres (engine/reference/pooling.h); backward, the same weights the other way
-        Tensor y = in[0].value.like(output_shape({in[0].shape()}));
-        tape.backend().resize(mode_, in[0].value, y);
-        return tape.record("resize", {in[0]}, y, [mode = mode_](const Tensor& dy, Walk& walk) {
-            Tensor dx = walk.gradient_for(0, dy);
-            walk.backend.resize_grad(mode, dy, dx);
-            walk.give(0, dx);
-        });
+        const Shape out = output_shape({in[0].shape()});
+        return resized(tape, in[0], out[1], out[2], mode_);
     }
 
 private:
     Index rows_ = 2, columns_ = 2;
-    Interpolation mode_ = Interpolation::nearest;
+    std::string mode_;
 };
 
 }  // namespace
 
-LayerPtr make_zero_padding2d(const Config& config) { return std::make_shared<ZeroPadding2D>(config); }
-LayerPtr make_cropping2d(const Config& config) { return std::make_shared<Cropping2D>(config); }
+LayerPtr make_zero_padding(const Config& config) { return std::make_shared<ZeroPadding>(config); }
+LayerPtr make_cropping(const Config& config) { return std::make_shared<Cropping>(config); }
 LayerPtr make_up_sampling2d(const Config& config) { return std::make_shared<UpSampling2D>(config); }
 
 }  // namespace limn

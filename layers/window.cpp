@@ -18,6 +18,19 @@ Index window_padding(Index size, Index taps, Index stride, Index dilation, Paddi
     return std::max<Index>(0, needed) / 2;
 }
 
+// Keras's output sizes (keras.src.backend.common.backend_utils.compute_conv_transpose_output_shape)
+Index TransposedAxis::size(Index in) const {
+    if (in < 0) return -1;
+    const Index reach = (taps - 1) * dilation + 1;
+    if (!output_padding) return padding == Padding::same ? in * stride : in * stride + std::max<Index>(reach - stride, 0);
+    return (in - 1) * stride + reach + *output_padding - (padding == Padding::same ? 2 * (reach / 2) : 0);
+}
+
+Index TransposedAxis::pad(Index in) const {
+    // centred as the convolution that leads from the large plane to the small one
+    return padding == Padding::valid ? 0 : std::max<Index>(0, (in - 1) * stride + (taps - 1) * dilation + 1 - size(in)) / 2;
+}
+
 WindowConfig WindowConfig::read(const Config& config, const std::string& size_key, bool stride_is_size) {
     WindowConfig v;
     std::tie(v.r, v.s) = config.pair(size_key, stride_is_size ? 2 : 1);

@@ -25,4 +25,13 @@ struct WindowConfig {
 Index window_places(Index size, Index taps, Index stride, Index dilation, Padding padding);
 Index window_padding(Index size, Index taps, Index stride, Index dilation, Padding padding);
 
+// A window seen the other way round, by a transposed convolution: the size of the axis it leads to, and the padding there.
+struct TransposedAxis {
+    Index taps, stride, dilation;
+    Padding padding;
+    std::optional<Index> output_padding;
+    Index size(Index in) const;  // -1 stays -1
+    Index pad(Index in) const;
+};
+
 }  // namespace limn

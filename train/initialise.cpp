@@ -41,7 +41,7 @@ void add_head(Model& model, const std::string& kind, Index classes, double dropo
         x = model.add("flatten", make_flatten(named("Flatten", "flatten", {})), {x});
     } else {
         x = model.add("global_average_pooling2d",
-                      make_global_average_pooling2d(named("GlobalAveragePooling2D", "global_average_pooling2d", {})), {x});
+                      make_global_average_pooling(named("GlobalAveragePooling2D", "global_average_pooling2d", {})), {x});
     }
     if (flat || pooled_dense) {
         const std::string units = kind.substr(kind.find("dense") + 5);

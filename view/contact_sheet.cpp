@@ -6,7 +6,7 @@
 
 namespace limn {
 
-Image contact_sheet(const std::vector<Labelled>& pictures, Index columns, Index width) {
+Image contact_sheet(const std::vector<Labelled>& pictures, Index columns, Index width, LabelPlace where) {
     constexpr Index gap = 8, line = 12;
     const Index count = Index(pictures.size());
     if (columns <= 0) columns = std::clamp<Index>(count <= 4 ? count : count <= 9 ? (count + 1) / 2 : 6, 1, 6);
@@ -30,8 +30,10 @@ Image contact_sheet(const std::vector<Labelled>& pictures, Index columns, Index 
         const Image small = resize(one.picture, height_of(one.picture), width, Resampling::bilinear);
         std::string label = one.label;
         while (!label.empty() && text_width(label) > width) label.pop_back();
-        draw_text(sheet, top, left, label, {20, 20, 20});
-        for (Index r = 0; r < small.height; r++) std::copy_n(small.pixel(r, 0), small.width * 3, sheet.pixel(top + line + r, left));
+        const bool above = where == LabelPlace::above;
+        const Index first = above ? top + line : top;  // row of the picture
+        draw_text(sheet, above ? top : top + small.height + 3, left, label, {20, 20, 20});
+        for (Index r = 0; r < small.height; r++) std::copy_n(small.pixel(r, 0), small.width * 3, sheet.pixel(first + r, left));
         if (i % columns == columns - 1) top += line + heights[std::size_t(i / columns)] + gap;
     }
     return sheet;

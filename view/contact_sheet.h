@@ -13,7 +13,9 @@ struct Labelled {
     Image picture;
 };
 
+enum class LabelPlace { above, below };
+
 // In reading order, `columns` in a row (0: as many as make it about as wide as a screen), each `width` pixels wide.
-Image contact_sheet(const std::vector<Labelled>& pictures, Index columns = 0, Index width = 240);
+Image contact_sheet(const std::vector<Labelled>& pictures, Index columns = 0, Index width = 240, LabelPlace where = LabelPlace::above);
 
 }  // namespace limn

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "weights/json_value.h"
+
 namespace limn {
 
 namespace {
@@ -110,12 +112,11 @@ void walk_layer(const Json& layer, const std::string& path, const std::string& s
         out[here] = store + "/layer";  // a wrapper holds nothing itself; limn calls a TimeDistributed Dense by the wrapper's name
         return walk_layer(config["layer"], here + "/", store + "/layer", out, depth + 1);
     }
-    Json inner = config["layer"];
-    for (const char* direction : {"forward", "backward"}) {
-        const std::string inner_name =
-            inner.contains("config") && inner["config"].is_object() ? inner["config"].value("name", std::string()) : "";
-        out[here + "/" + direction + "_" + inner_name] = store + "/" + direction + "_layer";
-    }
+    // Keras 3 keeps the forward layer, called "forward_lstm"; before, the layer was kept as it had been given
+    const Json inner = config["layer"].value("config", Json());
+    std::string plain = inner.is_object() ? inner.value("name", std::string()) : "";
+    if (plain.starts_with("forward_")) plain.erase(0, std::string_view("forward_").size());
+    for (const char* direction : {"forward", "backward"}) out[here + "/" + direction + "_" + plain] = store + "/" + direction + "_layer";
 }
 
 void walk_config(const Json& model, const std::string& path, const std::string& store, StorePaths& out, int depth) {
@@ -156,7 +157,7 @@ std::string snake_case(const std::string& class_name) {
 StorePaths store_paths(const std::string& config) {
     StorePaths paths;
     try {
-        walk_config(Json::parse(config), "", "", paths, 0);
+        walk_config(parsed_json(config), "", "", paths, 0);
     } catch (const Json::exception& e) {
         fail("the model's configuration is wrong: {}", e.what());
     }

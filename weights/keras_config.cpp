@@ -8,6 +8,7 @@
 #include "layers/core.h"
 #include "weights/json_value.h"
 #include "weights/keras1.h"
+#include "weights/keras_calls.h"
 #include "weights/keras_wrappers.h"
 
 namespace limn {
@@ -18,109 +19,33 @@ using Json = nlohmann::json;
 constexpr int max_depth = deepest_json;
 constexpr std::size_t most_nodes = 1 << 14;  // models that call each other several times multiply
 
-const Json& member(const Json& j, const char* key, const std::string& where) {
-    LIMN_CHECK(j.is_object() && j.contains(key), "the model's configuration is incomplete: {} has no '{}'", where, key);
-    return j.at(key);
-}
-
-std::string text_of(const Json& j, const char* key, const std::string& where) {
-    const Json& value = member(j, key, where);
-    LIMN_CHECK(value.is_string(), "the model's configuration is wrong: '{}' of {} should be a text", key, where);
-    return value.get<std::string>();
-}
-
-// One call's output: (layer, which call, which of its outputs).
-struct Reference {
-    std::string layer;
-    Index call = 0, output = 0;
-};
-
-Reference reference_from(const Json& j, const std::string& where) {
-    LIMN_CHECK(j.is_array() && j.size() >= 3 && j[0].is_string() && j[1].is_number_integer() && j[2].is_number_integer(),
-               "the model's configuration is wrong: {} reads something that is no [layer, call, output]", where);
-    return {j[0].get<std::string>(), j[1].get<Index>(), j[2].get<Index>()};
-}
-
-// ["a",0,0] or [["a",0,0],["b",0,0]]
-std::vector<Reference> references_from(const Json& j, const std::string& where) {
-    if (j.is_array() && !j.empty() && j[0].is_string()) return {reference_from(j, where)};
-    std::vector<Reference> list;
-    LIMN_CHECK(j.is_array(), "the model's configuration is wrong: {} should list its inputs", where);
-    for (const Json& item : j) list.push_back(reference_from(item, where));
-    return list;
-}
-
-// The tensors anywhere inside a Keras 3 argument: {"class_name": "__keras_tensor__", "config": {"keras_history": ["a",0,0]}}
-void collect_tensors(const Json& j, std::vector<Reference>& out, const std::string& where, int depth = 0) {
-    LIMN_CHECK(depth < max_depth, "the model's configuration is nested too deeply");
-    if (j.is_object() && j.value("class_name", Json()) == "__keras_tensor__") {
-        out.push_back(reference_from(member(member(j, "config", where), "keras_history", where), where));
-    } else if (j.is_array() || j.is_object()) {
-        for (const Json& item : j) collect_tensors(item, out, where, depth + 1);
-    }
-}
-
-struct Call {
-    std::vector<Reference> reads;
-    bool given_mask = false;  // mask=... is a tensor
-    bool with_mask = true;    // Keras 3 hands no mask to a call with several arguments (an initial state) unless one is given
-};
-
-// null, or a list of nothing else
-bool is_nothing(const Json& j) {
-    return j.is_null() || (j.is_array() && std::all_of(j.begin(), j.end(), [](const Json& item) { return item.is_null(); }));
-}
-
-// What each call of a layer reads. Keras 2: [[["a",0,0,{}],["b",0,0,{}]], ...]; Keras 3: [{"args": [...], "kwargs": {...}}, ...]
-std::vector<Call> calls_of(const Json& layer, const std::string& where) {
-    std::vector<Call> calls;
-    if (!layer.contains("inbound_nodes") || layer["inbound_nodes"].is_null()) return calls;
-    LIMN_CHECK(layer["inbound_nodes"].is_array(), "the model's configuration is wrong: 'inbound_nodes' of {} should be a list", where);
-    for (const Json& node : layer["inbound_nodes"]) {
-        Call call;
-        if (node.is_object()) {
-            std::size_t arguments = 0;
-            const auto collect = [&](const Json& argument) {
-                const auto before = call.reads.size();
-                collect_tensors(argument, call.reads, where);
-                arguments += call.reads.size() > before;
-            };
-            for (const Json& argument : member(node, "args", where)) collect(argument);
-            const Json named = node.value("kwargs", Json::object());
-            for (const auto& [key, argument] : named.items())
-                if (key != "mask") collect(argument);
-            call.given_mask = !is_nothing(named.value("mask", Json()));
-            call.with_mask = arguments <= 1 || call.given_mask;
-        } else {
-            call.reads = references_from(node, where);
-            const Json& first = node.is_array() && !node.empty() && node[0].is_array() ? node[0] : node;
-            const Json kwargs = first.size() > 3 && first[3].is_object() ? first[3] : Json::object();
-            if (const Json states = kwargs.value("initial_state", Json()); !states.is_null())
-                for (const Reference& state : references_from(states, where)) call.reads.push_back(state);
-            call.given_mask = !is_nothing(kwargs.value("mask", Json()));
-        }
-        if (!call.reads.empty()) calls.push_back(std::move(call));
-    }
-    return calls;
-}
-
 bool is_model(const std::string& class_name) { return class_name == "Sequential" || class_name == "Functional" || class_name == "Model"; }
 
-bool uses_channels_first(const Json& j, int depth = 0) {
-    if (depth > max_depth) return false;
-    if (j.is_object() && (j.value("data_format", Json()) == "channels_first" || j.value("dim_ordering", Json()) == "th")) return true;
-    if (j.is_object() || j.is_array())
-        for (const Json& item : j)
-            if (item.is_structured() && uses_channels_first(item, depth + 1)) return true;
-    return false;
+// Of how many axes the tensors are that a layer of this kind takes with the channels first; 0: it says nothing about that.
+int channels_first_axes(const Json& layer) {
+    if (!layer.is_object() || !layer.contains("config") || !layer["config"].is_object()) return 0;
+    const Json& config = layer["config"];
+    if (config.value("data_format", Json()) != "channels_first" && config.value("dim_ordering", Json()) != "th") return 0;
+    const std::string kind = layer.contains("class_name") && layer["class_name"].is_string() ? layer["class_name"].get<std::string>() : "";
+    for (const auto& [part, axes] : {std::pair{"1D", 3}, {"2D", 4}, {"3D", 5}})
+        if (kind.find(part) != std::string::npos) return axes;
+    return kind == "Flatten" ? 0 : 4;
 }
 
-// Does a layer of images have its channels last? (Layers of sequences always do.)
+void find_channels_first(const Json& j, std::set<int>& found, int depth = 0) {
+    if (depth > max_depth) return;
+    if (const int axes = channels_first_axes(j)) found.insert(axes);
+    if (j.is_object() || j.is_array())
+        for (const Json& item : j)
+            if (item.is_structured()) find_channels_first(item, found, depth + 1);
+}
+
+// Does a layer of images have its channels last?
 bool uses_channels_last(const Json& j, int depth = 0) {
     if (depth > max_depth || !j.is_structured()) return false;
     if (j.is_object() && j.contains("config") && j["config"].is_object()) {
         const std::string class_name = j.value("class_name", Json()).is_string() ? j["class_name"].get<std::string>() : "";
-        const bool of_images = class_name.find("2D") != std::string::npos || class_name.find("3D") != std::string::npos;
+        const bool of_images = class_name.find("2D") != std::string::npos;
         const Json &format = j["config"].value("data_format", Json()), &ordering = j["config"].value("dim_ordering", Json());
         if (of_images && (format == "channels_last" || ordering == "tf")) return true;
     }
@@ -130,13 +55,13 @@ bool uses_channels_last(const Json& j, int depth = 0) {
 class Builder {
 public:
     Builder(const Json& root, int keras_major, const Lambdas& lambdas) : keras_major_(keras_major), lambdas_(lambdas) {
-        const bool first = uses_channels_first(root);
-        mixed_formats_ = first && uses_channels_last(root);
-        channels_first_ = first && !mixed_formats_;
+        find_channels_first(root, channels_first_);
+        mixed_formats_ = channels_first_.contains(4) && uses_channels_last(root);
+        if (mixed_formats_) channels_first_.clear();
     }
 
     Model build(const Json& root) {
-        model_.name = member(root, "config", "the model").is_object() ? root["config"].value("name", std::string("model")) : "model";
+        model_.name = json_member(root, "config", "the model").is_object() ? root["config"].value("name", std::string("model")) : "model";
         model_.outputs = instantiate(root, "", {}, std::nullopt);
         return std::move(model_);
     }
@@ -146,8 +71,8 @@ private:
     std::vector<int> instantiate(const Json& model, const std::string& prefix, const std::string& path,
                                  std::optional<std::vector<int>> reads) {
         LIMN_CHECK(std::count(path.begin(), path.end(), '/') < 16, "models are nested too deeply in the model's configuration");
-        return text_of(model, "class_name", "the model") == "Sequential" ? sequential(model, prefix, path, reads)
-                                                                         : functional(model, prefix, path, reads);
+        return json_text(model, "class_name", "the model") == "Sequential" ? sequential(model, prefix, path, reads)
+                                                                           : functional(model, prefix, path, reads);
     }
 
     // The shape an input layer (or the first layer of a Sequential) declares, as NHWC; nothing if it declares none.
@@ -161,7 +86,7 @@ private:
             sizes[0] = -1;
             for (Index size : sizes)
                 LIMN_CHECK(size == -1 || (size > 0 && size < 1 << 24), "the model's configuration declares an input of size {}", size);
-            if (channels_first_ && sizes.size() == 4) std::rotate(sizes.begin() + 1, sizes.begin() + 2, sizes.end());
+            if (channels_first_.contains(int(sizes.size()))) std::rotate(sizes.begin() + 1, sizes.begin() + 2, sizes.end());
             return Shape(std::span<const Index>(sizes));
         }
         return std::nullopt;
@@ -169,13 +94,13 @@ private:
 
     std::vector<int> sequential(const Json& model, const std::string& prefix, const std::string& path,
                                 std::optional<std::vector<int>> reads) {
-        const Json& config = member(model, "config", "the model");
-        const Json& layers = config.is_array() ? config : member(config, "layers", "a Sequential model");
+        const Json& config = json_member(model, "config", "the model");
+        const Json& layers = config.is_array() ? config : json_member(config, "layers", "a Sequential model");
         LIMN_CHECK(layers.is_array() && !layers.empty(), "a Sequential model without layers cannot be run");
         std::vector<int> at = reads.value_or(std::vector<int>{});
         for (const Json& layer : layers) {
-            const std::string class_name = text_of(layer, "class_name", "a layer");
-            const Json& settings = member(layer, "config", "a layer");
+            const std::string class_name = json_text(layer, "class_name", "a layer");
+            const Json& settings = json_member(layer, "config", "a layer");
             const std::string name = name_of(layer);
             if (class_name == "InputLayer") {
                 if (at.empty()) at = {input(layer, prefix)};
@@ -190,29 +115,29 @@ private:
                            path.empty() ? model_.name : path);
                 at = {model_.add_input(unique(prefix + name + "_input"), *shape)};
             }
-            at = call(layer, prefix, path, at);
+            at = call(layer, prefix, path, at, {});
         }
         return at;
     }
 
     // A Sequential that starts with a model takes that model's input.
     std::optional<Shape> input_of_nested(const Json& model) const {
-        const Json& config = member(model, "config", "a model");
-        const Json& layers = config.is_array() ? config : member(config, "layers", "a model");
+        const Json& config = json_member(model, "config", "a model");
+        const Json& layers = config.is_array() ? config : json_member(config, "layers", "a model");
         LIMN_CHECK(layers.is_array() && !layers.empty() && layers[0].is_object(), "a model without layers cannot be run");
-        return declared_shape(member(layers[0], "config", "a layer"));
+        return declared_shape(json_member(layers[0], "config", "a layer"));
     }
 
     std::vector<int> functional(const Json& model, const std::string& prefix, const std::string& path,
                                 std::optional<std::vector<int>> reads) {
-        const Json& config = member(model, "config", "the model");
-        const Json& layers = member(config, "layers", "a functional model");
+        const Json& config = json_member(model, "config", "the model");
+        const Json& layers = json_member(config, "layers", "a functional model");
         const std::string where = path.empty() ? "the model" : "model '" + path + "'";
         LIMN_CHECK(layers.is_array() && layers.size() <= most_nodes,
                    "the model's configuration is wrong: 'layers' of {} should be a list (of at most {})", where, most_nodes);
         std::map<std::string, std::vector<std::vector<int>>> results;  // layer -> call -> outputs
 
-        const std::vector<Reference> input_refs = references_from(member(config, "input_layers", where), where);
+        const std::vector<Reference> input_refs = references_from(json_member(config, "input_layers", where), where);
         if (reads) {
             LIMN_CHECK(reads->size() == input_refs.size(), "{} takes {} inputs, it is called with {}", where, input_refs.size(),
                        reads->size());
@@ -248,7 +173,7 @@ private:
             if (!results.contains(name)) waiting.push_back({&layer, name, calls_of(layer, "layer '" + name + "'")});
         }
         // Keras 3 lists the operations that compute masks, which nothing else reads: limn hands masks on by itself (Model::add).
-        const std::vector<Reference> output_refs = references_from(member(config, "output_layers", where), where);
+        const std::vector<Reference> output_refs = references_from(json_member(config, "output_layers", where), where);
         std::set<std::string> needed;
         std::vector<Reference> open = output_refs;
         while (!open.empty()) {
@@ -271,8 +196,9 @@ private:
                         if (const auto node = find(ref)) nodes.push_back(*node);
                     if (nodes.size() != c.reads.size()) break;
                     LIMN_CHECK(!c.given_mask || model_.node(nodes[0]).mask >= 0,
-                               "layer '{}' is given a mask of the model's own; limn knows those of Embedding (mask_zero) and Masking", w.name);
-                    results[w.name].push_back(call(*w.layer, prefix, path, nodes, c.with_mask));
+                               "layer '{}' is given a mask of the model's own; limn knows those of Embedding (mask_zero) and Masking",
+                               w.name);
+                    results[w.name].push_back(call(*w.layer, prefix, path, nodes, c));
                     w.done++;
                     progress = true;
                 }
@@ -296,36 +222,45 @@ private:
 
     // One call of a layer (or of a model as a layer) on the given nodes.
     std::vector<int> call(const Json& layer, const std::string& prefix, const std::string& path, const std::vector<int>& reads,
-                          bool with_mask = true) {
-        const std::string class_name = text_of(layer, "class_name", "a layer"), name = name_of(layer);
+                          const Call& how) {
+        const std::string class_name = json_text(layer, "class_name", "a layer"), name = name_of(layer);
         const std::string layer_path = path + name;
         if (is_model(class_name)) {
             const int count = ++calls_[layer_path];
             return instantiate(layer, prefix + name + (count > 1 ? fmt::format("#{}/", count) : "/"), layer_path + "/", reads);
         }
+        const Json& settings = json_member(layer, "config", "layer '" + name + "'");
+        const auto plain = class_name == "TimeDistributed" ? without_wrapper(settings, name) : std::nullopt;
+        if (plain) return call(*plain, prefix, path, reads, how);
         if (class_name == "Bidirectional" || class_name == "TimeDistributed") {
-            const Json& settings = member(layer, "config", "layer '" + name + "'");
+            LIMN_CHECK(std::count(path.begin(), path.end(), '/') < 16, "layers are nested too deeply in the model's configuration");
             const auto inside = [&](const Json& inner, const std::vector<int>& nodes) {
-                return call(inner, prefix + name + "/", layer_path + "/", nodes, with_mask);
+                return call(inner, prefix + name + "/", layer_path + "/", nodes, how);
             };
             const WrapperCall wrapper{
                 model_, settings, {class_name, unique(prefix + name), {}, channels_first_, keras_major_}, reads, inside};
-            if (class_name == "Bidirectional") return call_bidirectional(wrapper);
-            const auto plain = without_wrapper(settings, name);
-            return plain ? call(*plain, prefix, path, reads, with_mask) : call_time_distributed(wrapper);
+            return class_name == "Bidirectional" ? call_bidirectional(wrapper) : call_time_distributed(wrapper);
+        }
+        if (const auto operation = operation_of(layer, class_name, settings, how)) {
+            const LayerPtr made = make_layer({"Operation", layer_path, *operation, channels_first_, keras_major_});
+            return {model_.add(unique(prefix + name), made, reads)};
         }
         LayerPtr& made = layers_[layer_path];
         if (!made) {
-            const Value settings = value_from(member(layer, "config", "layer '" + name + "'"));
-            LIMN_CHECK(settings.as<Dict>(), "layer '{}': its configuration should be a dictionary", name);
-            Config config{class_name, layer_path, *settings.as<Dict>(), channels_first_, keras_major_};
+            const Value value = value_from(settings);
+            LIMN_CHECK(value.as<Dict>(), "layer '{}': its configuration should be a dictionary", name);
+            Config config{class_name, layer_path, *value.as<Dict>(), channels_first_, keras_major_};
             translate_keras1(config.class_name, config.settings);
             if (class_name == "Lambda") config.settings = expression_of(name);
+            if (!how.keywords.empty()) config.settings["call"] = Dict{{"arguments", how.arguments}, {"keywords", how.keywords}};
             made = make_layer(config);
+            LIMN_CHECK(!how.tensor_by_keyword() || made->takes_keywords(),
+                       "layer '{}' ({}): it is called with the tensor '{}', which limn does not know", name, class_name,
+                       *how.tensor_by_keyword());
         }
         if (mixed_formats_ && made->keras_config.text("data_format", "") == "channels_first" && model_.node(reads.at(0)).shape.rank() == 4)
             return {call_channels_first(made, prefix + name, reads)};
-        std::vector<int> nodes{model_.add(unique(prefix + name), made, reads, with_mask)};
+        std::vector<int> nodes{model_.add(unique(prefix + name), made, reads, how.with_mask)};
         for (std::size_t i = 1; i < made->parts().size(); i++) nodes.push_back(nodes[0] + int(i));
         return nodes;
     }
@@ -334,7 +269,7 @@ private:
     int call_channels_first(const LayerPtr& layer, const std::string& name, std::vector<int> reads) {
         const auto moved = [&](int node, const char* suffix, List dims) {
             const std::string moved_name = unique(name + suffix);
-            return model_.add(moved_name, make_layer({"Permute", moved_name, {{"dims", std::move(dims)}}, false, keras_major_}), {node});
+            return model_.add(moved_name, make_layer({"Permute", moved_name, {{"dims", std::move(dims)}}, {}, keras_major_}), {node});
         };
         for (int& node : reads) node = moved(node, ":channels_last", {2.0, 3.0, 1.0});
         const int value = model_.add(unique(name), layer, reads);
@@ -348,7 +283,7 @@ private:
 
     int input(const Json& layer, const std::string& prefix) {
         const std::string name = name_of(layer);
-        const std::optional<Shape> shape = declared_shape(member(layer, "config", "layer '" + name + "'"));
+        const std::optional<Shape> shape = declared_shape(json_member(layer, "config", "layer '" + name + "'"));
         LIMN_CHECK(shape, "the input '{}' does not say what shape it has", name);
         return model_.add_input(unique(prefix + name), *shape);
     }
@@ -356,8 +291,9 @@ private:
     // Functional layers carry their name outside, too; Sequential ones only inside their config.
     static std::string name_of(const Json& layer) {
         if (layer.is_object() && layer.contains("name") && layer["name"].is_string()) return layer["name"].get<std::string>();
-        const Json& config = member(layer, "config", "a layer");
-        return config.is_object() && config.contains("name") ? text_of(config, "name", "a layer") : text_of(layer, "class_name", "a layer");
+        const Json& config = json_member(layer, "config", "a layer");
+        return config.is_object() && config.contains("name") ? json_text(config, "name", "a layer")
+                                                             : json_text(layer, "class_name", "a layer");
     }
 
     std::string unique(const std::string& name) {
@@ -368,7 +304,8 @@ private:
     }
 
     Model model_;
-    bool channels_first_, mixed_formats_;
+    std::set<int> channels_first_;  // ranks of the tensors whose axes are renumbered
+    bool mixed_formats_;
     int keras_major_;
     const Lambdas& lambdas_;
     std::map<std::string, LayerPtr> layers_;
@@ -390,7 +327,7 @@ std::string keras_version_in(const std::string& json) {
 Model model_from_config(const std::string& text, const std::string& keras_version, const Lambdas& lambdas) {
     const Json root = parsed_json(text);
     LIMN_CHECK(!root.is_discarded() && root.is_object(), "the model's configuration is not valid JSON");
-    const std::string class_name = text_of(root, "class_name", "the model");
+    const std::string class_name = json_text(root, "class_name", "the model");
     LIMN_CHECK(is_model(class_name),
                "the model is a {}: a subclassed model cannot be rebuilt from its file; Sequential and functional ones can", class_name);
     try {

@@ -96,6 +96,7 @@ bool names_layer(const std::string& owner, const std::string& layer) {
 }
 
 bool same_role(const std::string& stored, const std::string& wanted) {
+    if (stored == "variable" || stored == "Variable") return true;  // made without a name
     // Keras 3 calls a depthwise kernel "kernel", Keras 1 the table of an Embedding "W"
     return stored == wanted || (stored == "kernel" && (wanted == "depthwise_kernel" || wanted == "embeddings"));
 }
@@ -206,7 +207,7 @@ std::vector<StoredLayer> stored_layers(const Hdf5File& file, const std::string& 
 
 // Keras 1 does not say which backend it ran on, but TensorFlow's names end in ":0" and Theano's do not.
 static WrittenBy written_by(const Hdf5File& file, const std::string& group, const std::vector<StoredLayer>& stored, int keras_major,
-                            std::vector<std::string>& notes) {
+                            const Model& model, std::vector<std::string>& notes) {
     std::string backend;
     for (const std::string& at : {std::string("/"), group})
         if (file.has_attribute(at, "backend")) backend = file.text(at, "backend");
@@ -215,7 +216,7 @@ static WrittenBy written_by(const Hdf5File& file, const std::string& group, cons
     if (backend.empty() && keras_major < 2)
         by.theano = std::any_of(stored.begin(), stored.end(),
                                 [&](const StoredLayer& s) { return std::any_of(s.weights.begin(), s.weights.end(), is_theanos); });
-    if (by.theano)
+    if (by.theano && std::ranges::any_of(model.nodes(), [](const Node& n) { return convolves(*n.layer); }))
         notes.push_back(backend.empty() ? "the arrays' names are as Theano's, so kernels of convolutions were turned by 180 degrees"
                                         : "the file was written by Keras on Theano, so kernels of convolutions were turned by 180 degrees");
     return by;
@@ -245,7 +246,7 @@ void load_legacy_weights(const Hdf5File& file, const std::string& group, int ker
     const auto stored_as = [&](const std::string& name) {
         return std::find_if(stored.begin(), stored.end(), [&](const StoredLayer& s) { return s.name == name; });
     };
-    const WrittenBy by = written_by(file, group, stored, keras_major, notes);
+    const WrittenBy by = written_by(file, group, stored, keras_major, model, notes);
     std::vector<std::string> missing;
     for (const auto& [top, layers] : groups)
         if (stored_as(top) == stored.end()) missing.push_back(top);

@@ -35,7 +35,9 @@ Json in_direction(const Json& layer, const std::string& direction) {
 
 std::vector<int> call_bidirectional(const WrapperCall& w) {
     const std::string& name = w.config.name;
-    Json forward = in_direction(layer_inside(w.settings, name), "forward_"), backward;
+    const Json& inside = layer_inside(w.settings, name)["config"];
+    if (inside.contains("layer") || inside.contains("layers")) w.config.reject("it should be around a recurrent layer");
+    Json forward = in_direction(w.settings["layer"], "forward_"), backward;
     if (const Json own = w.settings.value("backward_layer", Json()); own.is_object()) {
         backward = layer_inside({{"layer", own}}, name);
     } else {

@@ -65,8 +65,11 @@ std::string keras_config_of(const Model& model) {
     const std::vector<Written> written = written_layers(model);
     std::vector<std::pair<std::string, int>> made(model.nodes().size());  // node -> layer and call
     Json layers = Json::array();
+    const std::vector<std::string> known = known_layers();
     for (const Written& w : written) {
-        LIMN_CHECK(!w.layer->keras_config.channels_first, "layer '{}': a network with channels first cannot be written yet", w.name);
+        LIMN_CHECK(std::ranges::count(known, w.layer->class_name),
+                   "layer '{}': a network with masks, wrapped layers or layers that return their state cannot be written yet", w.name);
+        LIMN_CHECK(w.layer->keras_config.channels_first.empty(), "layer '{}': a network with channels first cannot be written yet", w.name);
         Json calls = Json::array();
         for (int i = w.node; i < int(model.nodes().size()); i++) {
             if (model.node(i).layer.get() != w.layer) continue;

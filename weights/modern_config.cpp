@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "weights/json_value.h"
 #include "weights/keras1.h"
@@ -45,6 +46,7 @@ const char* const dropped[] = {"W_regularizer",
 bool is_dropped(const std::string& key, const std::string& class_name) {
     if (key == "groups") return class_name == "DepthwiseConv2D";
     if (key == "input_dim") return class_name != "Embedding";
+    if (key == "dropout") return class_name == "Embedding";
     return key.ends_with("_initializer") || key.ends_with("_constraint") ||
            std::any_of(std::begin(dropped), std::end(dropped), [&](const char* d) { return key == d; });
 }
@@ -81,6 +83,18 @@ private:
         return {{"class_name", "InputLayer"}, {"config", config}};
     }
 
+    static Json with_module(Json j, const char* module) {
+        if (!j.contains("module")) j["module"] = module;
+        return j;
+    }
+
+    // HDF5 files leave out where a function that is called without a layer comes from; only layers say whether they are trainable.
+    static const char* module_of(const std::string& operation) {
+        static const std::set<std::string> nn = {"Relu", "Relu6", "Sigmoid", "Silu", "Softplus", "Softsign",   "HardSigmoid", "HardSilu",
+                                                 "Elu",  "Selu",  "Celu",    "Gelu", "Softmax",  "LogSoftmax", "LeakyRelu",   "LogSigmoid"};
+        return nn.contains(operation) ? "keras.src.ops.nn" : operation == "Resize" ? "keras.src.ops.image" : "keras.src.ops.numpy";
+    }
+
     Json layer(Json j, const std::string& path) {
         const std::string class_name = j["class_name"].get<std::string>();
         Json& config = j["config"];
@@ -95,7 +109,7 @@ private:
         }
         for (const char* inner : {"layer", "backward_layer", "cell"})
             if (config.is_object() && config.contains(inner) && config[inner].is_object() && config[inner].contains("class_name"))
-                config[inner] = layer(config[inner], path + name + "/");
+                config[inner] = with_module(layer(config[inner], path + name + "/"), "keras.layers");
         std::string modern_class = class_name;
         Dict settings = *value_from(nlohmann::json(config)).as<Dict>();
         translate_keras1(modern_class, settings);
@@ -107,7 +121,10 @@ private:
         // BatchNormalization's axis was a list in some versions
         if (const auto axis = settings.find("axis"); axis != settings.end() && modern_class == "BatchNormalization")
             if (const List* list = axis->second.as<List>(); list && list->size() == 1) axis->second = Value(list->front());
+        const bool function = j.contains("inbound_nodes") && !j["inbound_nodes"].empty() && j["inbound_nodes"][0].is_object() &&
+                              config.is_object() && !config.contains("trainable");
         settings["name"] = name;
+        if (function) j = with_module(j, module_of(modern_class));
         j["class_name"] = modern_class;
         j["config"] = json_from(Value(settings));
         return j;

@@ -43,10 +43,13 @@ Tensor from_keras1(const Layer& layer, const Weight& weight, const Tensor& x) {
 
 }  // namespace
 
+bool convolves(const Layer& layer) {
+    const std::string& kind = layer.class_name;
+    return kind == "Conv1D" || kind == "Conv2D" || kind == "Conv3D" || kind == "Conv2DTranspose";
+}
+
 Tensor todays_layout(const Layer& layer, const Weight& weight, const Tensor& stored, const WrittenBy& by) {
-    const bool convolves = layer.class_name == "Conv1D" || layer.class_name == "Conv2D" || layer.class_name == "Conv3D" ||
-                           layer.class_name == "Conv2DTranspose";
-    if (weight.name != "kernel" || !convolves) return stored;
+    if (weight.name != "kernel" || !convolves(layer)) return stored;
     Tensor x = by.keras_major < 2 ? from_keras1(layer, weight, stored) : stored;
     if (x.shape() != weight.shape && x.shape().rank() == 4) {
         const Tensor t = transposed(x, {3, 2, 0, 1});

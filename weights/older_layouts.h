@@ -13,6 +13,8 @@ struct WrittenBy {
     bool theano = false;  // Theano convolves with the kernel turned by 180 degrees
 };
 
+bool convolves(const Layer& layer);  // with a kernel that Theano turns
+
 // One stored array for `weight` of `layer`, in today's order of axes; of any other shape it comes back as it was.
 Tensor todays_layout(const Layer& layer, const Weight& weight, const Tensor& stored, const WrittenBy& by);
 

@@ -24,6 +24,8 @@ Preprocess preprocess_named(std::string_view wanted) {
 }
 
 PreprocessChoice choose_preprocess(const Model& model) {
+    if (std::ranges::none_of(model.inputs, [&](int input) { return model.node(input).shape.rank() == 4; }))
+        return {Preprocess::raw, "it takes no photos"};
     for (std::size_t i = 0; i < std::min<std::size_t>(model.nodes().size(), 6); i++) {
         const Layer& layer = *model.node(int(i)).layer;
         if (layer.class_name == "Rescaling" || layer.class_name == "Normalization")

@@ -82,8 +82,10 @@ TEST_CASE("linear tensor functions: adjoint identity") {
 
 TEST_CASE("element-wise functions: the derivative beside each formula") {
     for (Unary kind :
-         {Unary::relu, Unary::elu, Unary::selu, Unary::softplus, Unary::softsign, Unary::tanh, Unary::sigmoid, Unary::hard_sigmoid,
-          Unary::silu, Unary::hard_silu, Unary::gelu, Unary::gelu_tanh, Unary::exponential, Unary::mish, Unary::abs}) {
+         {Unary::relu,        Unary::elu,          Unary::selu,        Unary::softplus,   Unary::softsign,    Unary::tanh,
+          Unary::sigmoid,     Unary::hard_sigmoid, Unary::silu,        Unary::hard_silu,  Unary::gelu,        Unary::gelu_tanh,
+          Unary::exponential, Unary::mish,         Unary::celu,        Unary::clip,       Unary::log_sigmoid, Unary::tanh_shrink,
+          Unary::soft_shrink, Unary::hard_shrink,  Unary::sparse_plus, Unary::squareplus, Unary::abs}) {
         CAPTURE(int(kind));
         const UnaryFn f{.kind = kind, .slope = kind == Unary::hard_sigmoid ? 0.2 : 0.3, .threshold = 0.1, .max_value = 1.7};
         CHECK(finite_difference_error([&](Tape& t, const std::vector<Var>& x) { return unary(t, f, x[0]); },
@@ -162,6 +164,102 @@ TEST_CASE("weights: their gradients too, when somebody watches them") {
     }
 }
 
+TEST_CASE("layers along a line, in volumes, of attention and products: finite differences, and the adjoint identity of the linear ones") {
+    const Shape line{2, 7, 4}, image{2, 5, 4, 4}, volume{2, 4, 5, 3, 2};
+    check_layer("Conv1D", {"Conv1D", "l", {{"filters", 3.0}, {"kernel_size", 3.0}, {"strides", 2.0}, {"padding", "same"}}}, {line}, true);
+    check_layer(
+        "Conv1D causal with relu",
+        {"Conv1D", "l", {{"filters", 3.0}, {"kernel_size", 2.0}, {"dilation_rate", 2.0}, {"padding", "causal"}, {"activation", "relu"}}},
+        {line});
+    check_layer("Conv1D on one step", {"Conv1D", "l", {{"filters", 2.0}, {"kernel_size", 3.0}, {"padding", "same"}}}, {Shape{1, 1, 1}},
+                true);
+    check_layer("Conv1DTranspose", {"Conv1DTranspose", "l", {{"filters", 3.0}, {"kernel_size", 3.0}, {"strides", 2.0}}}, {line}, true);
+    check_layer("DepthwiseConv1D", {"DepthwiseConv1D", "l", {{"kernel_size", 3.0}}}, {line}, true);
+    check_layer("SeparableConv1D", {"SeparableConv1D", "l", {{"filters", 3.0}, {"kernel_size", 2.0}}}, {line}, true);
+    check_layer("LocallyConnected1D", {"LocallyConnected1D", "l", {{"filters", 3.0}, {"kernel_size", 3.0}, {"strides", 2.0}}}, {line});
+    check_layer("LocallyConnected2D", {"LocallyConnected2D", "l", {{"filters", 3.0}, {"kernel_size", List{3.0, 2.0}}}}, {image});
+    check_layer("MaxPooling1D", {"MaxPooling1D", "l", {{"pool_size", 2.0}}}, {line});
+    check_layer("AveragePooling1D", {"AveragePooling1D", "l", {{"pool_size", 3.0}, {"strides", 1.0}, {"padding", "same"}}}, {line}, true);
+    check_layer("UpSampling1D", {"UpSampling1D", "l", {{"size", 3.0}}}, {line}, true);
+    check_layer("Conv3D", {"Conv3D", "l", {{"filters", 3.0}, {"kernel_size", List{2.0, 3.0, 1.0}}, {"strides", 2.0}, {"padding", "same"}}},
+                {volume}, true);
+    check_layer("Conv3D dilated, in groups, with relu",
+                {"Conv3D", "l", {{"filters", 4.0}, {"kernel_size", 2.0}, {"dilation_rate", 2.0}, {"groups", 2.0}, {"activation", "relu"}}},
+                {volume});
+    check_layer("Conv3DTranspose",
+                {"Conv3DTranspose", "l", {{"filters", 3.0}, {"kernel_size", 3.0}, {"strides", List{2.0, 1.0, 2.0}}, {"padding", "same"}}},
+                {volume}, true);
+    check_layer("Conv3DTranspose dilated", {"Conv3DTranspose", "l", {{"filters", 2.0}, {"kernel_size", 2.0}, {"dilation_rate", 2.0}}},
+                {volume}, true);
+    check_layer("MaxPooling3D", {"MaxPooling3D", "l", {{"pool_size", 2.0}, {"strides", 1.0}}}, {volume});
+    check_layer("AveragePooling3D", {"AveragePooling3D", "l", {{"pool_size", 2.0}, {"padding", "same"}}}, {volume}, true);
+    check_layer("UpSampling3D", {"UpSampling3D", "l", {{"size", 2.0}}}, {volume}, true);
+    check_layer("GlobalAveragePooling3D", {"GlobalAveragePooling3D", "l", {}}, {volume}, true);
+    check_layer("ZeroPadding3D", {"ZeroPadding3D", "l", {{"padding", 1.0}}}, {volume}, true);
+    check_layer("Cropping1D", {"Cropping1D", "l", {{"cropping", List{1.0, 2.0}}}}, {line}, true);
+    check_layer("Resizing bicubic", {"Resizing", "l", {{"height", 3.0}, {"width", 7.0}, {"interpolation", "bicubic"}}}, {image}, true);
+    check_layer("Resizing of one pixel", {"Resizing", "l", {{"height", 2.0}, {"width", 3.0}, {"interpolation", "lanczos3"}}},
+                {Shape{1, 1, 1, 1}}, true);
+    check_layer("CenterCrop", {"CenterCrop", "l", {{"height", 3.0}, {"width", 3.0}}}, {image}, true);
+    check_layer("BatchNormalization along another axis", {"BatchNormalization", "l", {{"axis", 1.0}}}, {image});
+    check_layer("RMSNormalization", {"RMSNormalization", "l", {}}, {line});
+    check_layer("GroupNormalization", {"GroupNormalization", "l", {{"groups", 2.0}}}, {image});
+    check_layer("UnitNormalization", {"UnitNormalization", "l", {}}, {line});
+    check_layer("Normalization", {"Normalization", "l", {{"mean", 0.5}, {"variance", 2.0}}}, {image});
+    check_layer("MultiHeadAttention", {"MultiHeadAttention", "l", {{"num_heads", 2.0}, {"key_dim", 3.0}}},
+                {line, Shape{2, 5, 3}, Shape{2, 5, 2}});
+    check_layer("MultiHeadAttention over an image", {"MultiHeadAttention", "l", {{"num_heads", 2.0}, {"key_dim", 2.0}}}, {image, image});
+    check_layer("GroupedQueryAttention",
+                {"GroupedQueryAttention", "l", {{"num_query_heads", 4.0}, {"num_key_value_heads", 2.0}, {"head_dim", 2.0}}}, {line, line});
+    check_layer("Attention", {"Attention", "l", {{"use_scale", true}}}, {line, Shape{2, 5, 4}});
+    check_layer("Attention concat", {"Attention", "l", {{"score_mode", "concat"}}}, {line, Shape{2, 5, 4}});
+    check_layer("AdditiveAttention", {"AdditiveAttention", "l", {}}, {line, Shape{2, 5, 4}});
+    check_layer("EinsumDense",
+                {"EinsumDense", "l", {{"equation", "abc,cde->abde"}, {"output_shape", List{Value(), 2.0, 3.0}}, {"bias_axes", "de"}}},
+                {line}, true);
+    check_layer("Dot", {"Dot", "l", {{"axes", List{1.0, 2.0}}}}, {line, Shape{2, 3, 7}});
+    check_layer("Dot of directions", {"Dot", "l", {{"axes", 1.0}, {"normalize", true}}}, {Shape{3, 4}, Shape{3, 4}});
+    check_layer("LayerScale", {"LayerScale", "l", {{"projection_dim", 4.0}}}, {image}, true);
+    check_layer("CustomScaleLayer", {"CustomScaleLayer", "l", {{"scale", 0.3}}}, {image, image});
+    check_layer("sparsemax", {"Activation", "l", {{"activation", "sparsemax"}}}, {Shape{3, 5}});
+    check_layer("glu", {"Activation", "l", {{"activation", "glu"}}}, {line});
+    check_layer("log_softmax", {"Activation", "l", {{"activation", "log_softmax"}}}, {line});
+    check_layer("Add of an image and a row", {"Add", "l", {}}, {image, Shape{2, 4}});
+}
+
+TEST_CASE("products by letters: finite differences of both operands, weights and values of each image") {
+    const auto check = [](const char* equation, const Shape& a, const Shape& b) {
+        CAPTURE(equation);
+        CHECK(finite_difference_error([&](Tape& t, const std::vector<Var>& x) { return einsum(t, equation, x[0], x[1]); },
+                                      {random_tensor(a, 1), random_tensor(b, 2)}) <= finite_tolerance);
+    };
+    check("bij,bjk->bik", {3, 2, 4}, {3, 4, 5});
+    check("bij,kj->bik", {3, 2, 4}, {5, 4});
+    check("bqhd,bkhd->bhqk", {2, 3, 2, 4}, {2, 5, 2, 4});
+    check("npi,pik->npk", {2, 3, 4}, {3, 4, 2});
+    check("bi,bi->b", {3, 4}, {3, 4});
+    check("bi,bj->bji", {3, 4}, {3, 2});
+    const Tensor x = random_tensor({2, 3, 4}, 1);
+    Tape tape(reference_backend());
+    for (const char* wrong : {"bij", "bij,jk", "bij,bjk->ijk", "bij,jk->bi", "bii,ik->bk", "bij,jk->bikk", "bijl,jk->bik", "bij,ik->bkj"})
+        CHECK(complaint([&] { einsum(tape, wrong, x, random_tensor({4, 5}, 2)); }) != "");
+}
+
+TEST_CASE("places along an axis in steps, and back into zeros: adjoint identity, and each other's opposite") {
+    const Shape shape{2, 7, 3, 4};
+    const auto adjoint = [&](auto f) { return adjoint_error([&](Tape& t, const std::vector<Var>& x) { return f(t, x[0]); }, shape); };
+    CHECK(adjoint([](Tape& t, const Var& x) { return slice(t, x, 1, 1, 3, 2); }) <= adjoint_tolerance);
+    CHECK(adjoint([](Tape& t, const Var& x) { return slice(t, x, -1, 1, 1, 3); }) <= adjoint_tolerance);
+    CHECK(adjoint([](Tape& t, const Var& x) { return spread(t, x, 2, 1, 9, 3); }) <= adjoint_tolerance);
+    CHECK(adjoint([](Tape& t, const Var& x) { return resize(t, Interpolation::bilinear, x, 3, 5); }) <= adjoint_tolerance);
+    Tape tape(reference_backend());
+    const Tensor x = random_tensor(shape, 1);
+    CHECK(same_bits(slice(tape, spread(tape, x, 1, 2, 30, 4), 1, 2, 7, 4).value, x));
+    CHECK(spread(tape, x, 1, 2, 30, 4).value.at({1, 6, 2, 3}) == x.at({1, 1, 2, 3}));
+    CHECK(spread(tape, x, 1, 2, 30, 4).value.at({1, 5, 2, 3}) == 0);
+    CHECK(complaint([&] { slice(tape, x, 1, 1, 4, 2); }) != "");
+}
+
 TEST_CASE("the tape records from the watched value upward and nothing below") {
     Tape tape(reference_backend());
     const Var x = random_tensor({2, 3}, 1);
@@ -174,6 +272,52 @@ TEST_CASE("the tape records from the watched value upward and nothing below") {
     const std::vector<Tensor> g = tape.gradients(y, Tensor::full({2, 3}, 1), std::vector<Var>{watched, unrelated});
     for (Index i = 0; i < 6; i++) CHECK(g[0].at_flat(i) == doctest::Approx(1 / watched.value.at_flat(i)));
     for (Index i = 0; i < 6; i++) CHECK(g[1].at_flat(i) == 0);  // what the score does not depend on gets zeros
+}
+
+TEST_CASE("gradients of the weights of layers that hand them on") {
+    const auto check = [](const Config& config, const std::vector<Shape>& inputs) {
+        CAPTURE(config.class_name);
+        const LayerPtr layer = make_layer(config);
+        layer->build(inputs);
+        std::vector<Var> x;
+        for (const Shape& shape : inputs) x.push_back(random_tensor(shape, 1 + x.size(), -1, 1, DType::f64));
+        for (std::size_t i = 0; i < layer->weights.size(); i++)
+            layer->weights[i].value = random_tensor(layer->weights[i].shape, 2 + i, -1, 1, DType::f64);
+        for (Weight& w : layer->weights) {
+            CAPTURE(w.name);
+            Tape tape(reference_backend());
+            const Tensor weight = w.value;
+            tape.watch_parameter(weight);
+            const Var y = layer->forward(tape, x);
+            REQUIRE(y.recorded());
+            const Tensor v = random_tensor(y.shape(), 7, -1, 1, DType::f64), u = random_tensor(weight.shape(), 8, -1, 1, DType::f64);
+            const Var wanted = tape.parameter(weight);
+            const double found = dot(tape.gradients(y, v, {&wanted, 1})[0], u);
+            const auto score_at = [&](double by) {
+                Tensor moved = weight.clone();
+                for (Index j = 0; j < u.size(); j++) moved.data<double>()[j] += by * u.data<double>()[j];
+                w.value = moved;
+                Tape plain(reference_backend());
+                const double score = dot(layer->forward(plain, x).value, v);
+                w.value = weight;
+                return score;
+            };
+            CHECK(found == doctest::Approx((score_at(1e-5) - score_at(-1e-5)) / 2e-5).epsilon(1e-6));
+        }
+    };
+    check({"Conv1D", "l", {{"filters", 3.0}, {"kernel_size", 2.0}, {"activation", "relu"}}}, {Shape{2, 5, 4}});
+    check({"SeparableConv1D", "l", {{"filters", 3.0}, {"kernel_size", 2.0}}}, {Shape{2, 5, 4}});
+    check({"Conv3D", "l", {{"filters", 3.0}, {"kernel_size", 2.0}, {"activation", "relu"}}}, {Shape{2, 4, 5, 3, 2}});
+    check({"Conv3DTranspose", "l", {{"filters", 3.0}, {"kernel_size", 2.0}, {"strides", 2.0}}}, {Shape{2, 2, 3, 2, 2}});
+    check({"LocallyConnected2D", "l", {{"filters", 2.0}, {"kernel_size", 2.0}}}, {Shape{2, 3, 4, 2}});
+    check({"MultiHeadAttention", "l", {{"num_heads", 2.0}, {"key_dim", 3.0}}}, {Shape{2, 4, 3}, Shape{2, 4, 3}});
+    check({"AdditiveAttention", "l", {}}, {Shape{2, 4, 3}, Shape{2, 5, 3}});
+    check({"Attention", "l", {{"use_scale", true}, {"score_mode", "concat"}}}, {Shape{2, 4, 3}, Shape{2, 5, 3}});
+    check({"EinsumDense", "l", {{"equation", "...x,xy->...y"}, {"output_shape", 3.0}, {"bias_axes", "y"}}}, {Shape{2, 4, 3}});
+    check({"RMSNormalization", "l", {}}, {Shape{2, 4, 3}});
+    check({"GroupNormalization", "l", {{"groups", 2.0}}}, {Shape{2, 4, 4}});
+    check({"LayerScale", "l", {}}, {Shape{2, 4, 4}});
+    check({"PReLU", "l", {{"shared_axes", List{1.0}}}}, {Shape{2, 4, 3}});
 }
 
 TEST_CASE("several targets in one walk: T*N seeds give T*N gradients, the same as T walks") {
@@ -196,6 +340,35 @@ TEST_CASE("several targets in one walk: T*N seeds give T*N gradients, the same a
         for (Index t = 0; t < 3; t++)
             CHECK(relative_error(together.rows(t * 2, 2), tape.gradients(y, seeds.rows(t * 2, 2), {&x, 1})[0]) <= 1e-6);
     }
+}
+
+TEST_CASE("several targets in one walk: attention, volumes and products, too") {
+    const auto check = [](const Config& config, const std::vector<Shape>& inputs) {
+        CAPTURE(config.class_name);
+        const LayerPtr layer = make_layer(config);
+        layer->build(inputs);
+        for (Weight& w : layer->weights) w.value = random_tensor(w.shape, 5);
+        Tape tape(cpu_backend());
+        std::vector<Var> x;
+        for (const Shape& shape : inputs) x.push_back(tape.watch(random_tensor(shape, 1 + x.size())));
+        const Var y = layer->forward(tape, x);
+        const Tensor seeds = random_tensor(y.shape().with(0, 3 * y.shape()[0]), 9);
+        const std::vector<Tensor> together = tape.gradients(y, seeds, x);
+        for (Index t = 0; t < 3; t++) {
+            const std::vector<Tensor> alone = tape.gradients(y, seeds.rows(t * y.shape()[0], y.shape()[0]), x);
+            for (std::size_t i = 0; i < x.size(); i++)
+                CHECK(relative_error(together[i].rows(t * inputs[i][0], inputs[i][0]), alone[i]) <= 1e-6);
+        }
+    };
+    check({"MultiHeadAttention", "l", {{"num_heads", 2.0}, {"key_dim", 3.0}}}, {Shape{2, 5, 4}, Shape{2, 3, 4}});
+    check({"Attention", "l", {}}, {Shape{2, 5, 4}, Shape{2, 3, 4}});
+    check({"Conv3D", "l", {{"filters", 3.0}, {"kernel_size", 2.0}, {"strides", 2.0}}}, {Shape{2, 4, 5, 3, 2}});
+    check({"Conv3DTranspose", "l", {{"filters", 3.0}, {"kernel_size", 3.0}, {"strides", 2.0}}}, {Shape{2, 2, 3, 2, 2}});
+    check({"MaxPooling3D", "l", {}}, {Shape{2, 4, 5, 3, 2}});
+    check({"Conv1D", "l", {{"filters", 3.0}, {"kernel_size", 2.0}}}, {Shape{2, 5, 4}});
+    check({"EinsumDense", "l", {{"equation", "abc,bcd->abd"}, {"output_shape", List{5.0, 2.0}}}}, {Shape{2, 5, 4}});
+    check({"GroupNormalization", "l", {{"groups", 2.0}}}, {Shape{2, 3, 3, 4}});
+    check({"Activation", "l", {{"activation", "sparsemax"}}}, {Shape{2, 6}});
 }
 
 TEST_CASE("the ReLU's rule belongs to the walk: plain, guided and deconvnet on the same tape") {

@@ -9,7 +9,7 @@ namespace {
 using Kind = Head::Kind;
 Head head(Kind kind, Index classes, bool per_pixel = false) { return {kind, 1, 0, classes, per_pixel}; }
 const Head three = head(Kind::softmax, 3), sigmoid = head(Kind::sigmoid, 1), pixels = head(Kind::softmax, 3, true),
-           pixel_sigmoid = head(Kind::sigmoid, 1, true);
+           pixel_sigmoid = head(Kind::sigmoid, 1, true), steps = {Kind::softmax, 1, 0, 3, false, true};
 const std::vector<std::string> names{"tabby cat", "egg-nog", "Sealyham - terrier"};
 const std::vector<float> scores{1, 3, 2};
 
@@ -72,7 +72,15 @@ TEST_CASE("sums: classes, labels and elements with signs and factors") {
                                          {"0 + 0", {2, 0, 0}},
                                          {"output[2]", {0, 0, 1}},
                                          {"output[2] - output[0]", {-1, 0, 1}},
-                                         {"3*output[1] - tabby cat", {-1, 3, 0}}}) {
+                                         {"3*output[1] - tabby cat", {-1, 3, 0}},
+                                         {"output[egg-nog]", {0, 1, 0}},
+                                         {"output[0:2]", {1, 1, 0}},
+                                         {"output[1:]", {0, 1, 1}},
+                                         {"output[:]", {1, 1, 1}},
+                                         {"output[:] - 2*output[ 1 : 2 ]", {1, -1, 1}},
+                                         {"log(1)", {0, 1, 0}},
+                                         {"log(egg-nog) - 2*log(output[:1])", {-2, 1, 0}},
+                                         {"output[4][2]", {0, 0, 1}}}) {
         CAPTURE(spec);
         CHECK(weights(spec) == expected);
         CHECK(chosen(spec)[0].label == spec);
@@ -121,6 +129,18 @@ TEST_CASE("what cannot be understood is refused in one line") {
     CHECK(refusal("output[3]") == "target 'output[3]': the model's output has one row of numbers for an image, with the classes 0 to 2");
     CHECK(refusal("output[0,1,2]").find("one row of numbers") != std::string::npos);
     CHECK(refusal("output[-1]") == "target 'output[-1]': an element is written output[class]");
+    CHECK(refusal("output[2:1]") == "target 'output[2:1]': an element is written output[class]");
+    CHECK(refusal("output[1:1]") == "target 'output[1:1]': an element is written output[class]");
+    CHECK(refusal("output[-1:2]") == "target 'output[-1:2]': an element is written output[class]");
+    CHECK(refusal("output[0:4]").find("the classes 0 to 2") != std::string::npos);
+    CHECK(refusal("output[3:]").find("the classes 0 to 2") != std::string::npos);
+    CHECK(refusal("output[]") == "target 'output[]': an element is written output[class]");
+    CHECK(refusal("output[dog]") == "target 'output[dog]': an element is written output[class]");
+    CHECK(refusal("output[egg-nog,1,1]", pixels).find("row,column,class") != std::string::npos);
+    CHECK(refusal("log(dog)").find("target 'dog'") == 0);
+    CHECK(refusal("log()").find("target ''") == 0);
+    CHECK(refusal("0; auto") == "target '0; auto': in a list each target is one number, and auto may be several");
+    CHECK(refusal("0;").find("target ''") == 0);
     CHECK(refusal("0", pixels) == "");
     CHECK(refusal("output[1]", pixels) ==
           "target 'output[1]': the model's output has rows, columns and classes for an image, with the classes 0 to 2");
@@ -132,6 +152,50 @@ TEST_CASE("what cannot be understood is refused in one line") {
     // found only when the image's size is known
     CHECK_THROWS_WITH_AS(seed_of({chosen("output[4,0,1]", pixels)}, {1, 4, 2, 3}),
                          "target 'output[4,0,1]': the output is (4,2,3) for this image", Error);
+}
+
+TEST_CASE("what a target is about is known before the model: the output, and whether its logarithm") {
+    CHECK(subject_of("auto") == Subject{});
+    CHECK(subject_of("tabby - 207") == Subject{});
+    CHECK(subject_of("output[1]") == Subject{});
+    CHECK(subject_of("output[1][2]") == Subject{1, false});
+    CHECK(subject_of("log(tabby)") == Subject{0, true});
+    CHECK(subject_of("log(top:3)") == Subject{0, true});
+    CHECK(subject_of("-2*log(output[1][3,2:5])") == Subject{1, true});
+    CHECK(subject_of("log(1); log(2) - log(0)") == Subject{0, true});
+    CHECK_THROWS_WITH_AS(subject_of("log(1) - 2"), "target 'log(1) - 2': it is made of logarithms or of scores, not of both", Error);
+    CHECK_THROWS_WITH_AS(subject_of("1; log(2)"), "target '1; log(2)': it is made of logarithms or of scores, not of both", Error);
+    CHECK_THROWS_WITH_AS(subject_of("output[1][2] - output[2]"),
+                         "target 'output[1][2] - output[2]': all of it should be of the same output", Error);
+    CHECK_THROWS_WITH_AS(subject_of("output[x][2]"), "target 'output[x][2]': an element of output 1 is written output[1][...]", Error);
+    CHECK_THROWS_WITH_AS(subject_of("output[-1][2]"), "target 'output[-1][2]': an element of output 1 is written output[1][...]", Error);
+}
+
+TEST_CASE("where each step has its scores: elements and slices of steps and classes; a class alone says too little") {
+    CHECK(numbers(seed_of({chosen("output[1,2]", steps)}, {1, 2, 3})) == std::vector<float>{0, 0, 0, 0, 0, 1});
+    CHECK(numbers(seed_of({chosen("output[:,egg-nog]", steps)}, {1, 2, 3})) == std::vector<float>{0, 1, 0, 0, 1, 0});
+    CHECK(numbers(seed_of({chosen("output[1,0] - 2*output[0,1:]", steps)}, {1, 2, 3})) == std::vector<float>{0, -2, -2, 1, 0, 0});
+    const auto list = chosen("output[0,1]; output[1,2]", steps);
+    REQUIRE(list.size() == 2);
+    CHECK(list[1].label == "output[1,2]");
+    CHECK(numbers(seed_of({list}, {1, 2, 3})) == std::vector<float>{0, 1, 0, 0, 0, 0, /**/ 0, 0, 0, 0, 0, 1});
+    for (const std::string spec : {"auto", "top:2", "best:0-1", "log(auto)"})
+        CHECK(refusal(spec, steps) ==
+              "target '" + spec + "': each step of the output has its own scores: name an element, output[step,class]");
+    CHECK(refusal("1 - 2", steps).find("name an element, output[step,class]") != std::string::npos);
+    CHECK(refusal("output[1]", steps) ==
+          "target 'output[1]': the model's output has steps and classes for an image, with the classes 0 to 2");
+    CHECK_THROWS_WITH_AS(seed_of({chosen("output[2,0]", steps)}, {1, 2, 3}), "target 'output[2,0]': the output is (2,3) for this image",
+                         Error);
+    CHECK_THROWS_WITH_AS(seed_of({chosen("output[1:3,0]", steps)}, {1, 2, 3}), "target 'output[1:3,0]': the output is (2,3) for this image",
+                         Error);
+    const auto best =
+        predictions(steps, std::vector<float>{3, 1, 2, /**/ 0, 1, 5}, std::vector<float>{.7f, .1f, .2f, /**/ 0, .1f, .9f}, names, 1);
+    REQUIRE(best.size() == 2);  // each step's winner
+    CHECK(best[0].label == "tabby cat");
+    CHECK(best[1].label == "Sealyham - terrier");
+    CHECK(best[1].score == 0.9f);
+    CHECK(best[1].logit == 5);
 }
 
 TEST_CASE("a single sigmoid has two sides") {
@@ -288,6 +352,96 @@ TEST_CASE("each image its own target: as if each had been asked alone; wrong cou
                 explainer(images, {}, {"0", spec, "1"}),
                 ("target '" + spec + "' depends on the scores: it can be asked for all images, not for single ones").c_str(), Error);
     }
+}
+
+TEST_CASE("log p: its map is the class's less that of all classes by their probabilities, also where p is almost 0") {
+    const Tensor image = random_tensor({1, 6, 5, 2}, 3);
+    for (const float strength : {1.f, 300.f}) {
+        Network net = classifier();
+        Weight& kernel = net.model.node(net["gap"] + 1).layer->weights[0];
+        for (float& v : kernel.value.values()) v *= strength;
+        for (const Backend* backend : network_backends()) {
+            net.model.move_to(backend->device());
+            const auto raw = [&](const std::string& target) {
+                return explain(*backend, net.model, image, grad_cam_of(net, target))[0].maps[0].raw;
+            };
+            const auto best = explain(*backend, net.model, image, grad_cam_of(net, "auto"))[0].predictions;
+            Tensor expected = Tensor::zeros(raw("0").shape());
+            double scale = 0;
+            for (const Prediction& p : best) {
+                const Tensor map = raw(std::to_string(p.index));
+                for (Index i = 0; i < map.size(); i++) {
+                    scale = std::max(scale, std::abs(map.at_flat(i)));
+                    expected.data()[i] += float((p.index == 2) - p.score) * map.data()[i];
+                }
+            }
+            const Tensor log_p = raw("log(2)");
+            for (Index i = 0; i < log_p.size(); i++) CHECK(std::abs(log_p.at_flat(i) - expected.at_flat(i)) <= 2e-6 * scale);
+            Request by_score = grad_cam_of(net, "2");
+            by_score.score = Score::log;
+            CHECK(same_bits(explain(*backend, net.model, image, by_score)[0].maps[0].raw, log_p));
+            const std::string winner = std::to_string(best[0].index);
+            CHECK(same_bits(raw("log(auto)"), raw("log(" + winner + ")")));
+        }
+        net.model.move_to(nullptr);
+        CHECK(net.model.nodes().size() == 5);  // the caller's model has no further node: image, conv, gap, logits, softmax
+    }
+    Network linear({1, 6, 5, 2});
+    linear.add("Conv2D", "conv", same_conv(4, 3, "relu")).add("GlobalAveragePooling2D", "gap").add("Dense", "q", {{"units", 3.0}});
+    CHECK_THROWS_WITH_AS(explain(cpu_backend(), linear.model, image, grad_cam_of(linear, "log(0)")),
+                         "logarithms are taken of probabilities after a softmax, and the output 'q' has none: explain its score", Error);
+}
+
+TEST_CASE("log p by methods that try things out: the drop of the logarithm itself") {
+    const Tensor image = random_tensor({1, 6, 5, 2}, 3);
+    Network net = classifier();
+    const auto asked = [&](const std::string& target) {
+        Request request = grad_cam_of(net, target);
+        request.methods = {method_named("occlusion")};
+        return explain(cpu_backend(), net.model, image, request)[0].maps[0].raw;
+    };
+    // windows of one pixel: a drop is the difference of two runs
+    const auto log_p = [&](const Tensor& x) {
+        Tape tape(cpu_backend());
+        return std::log(double(net.model.forward(tape, {x})[std::size_t(net.last())].value.at_flat(1)));
+    };
+    const Tensor map = asked("log(1)");
+    for (Index pixel = 0; pixel < 30; pixel++) {
+        Tensor covered = image.clone();
+        for (Index c = 0; c < 2; c++) covered.data()[pixel * 2 + c] = 0;
+        CHECK(map.at_flat(pixel) == doctest::Approx(log_p(image) - log_p(covered)).epsilon(1e-4).scale(1));
+    }
+}
+
+TEST_CASE("of several outputs each can be explained, as if it were the only one") {
+    Network net = classifier();
+    const int first = net.last();
+    net.add("Dense", "other", {{"units", 4.0}, {"activation", std::string("softmax")}}, {}, {"gap"});
+    const int second = net.last();
+    net.model.outputs = {first, second};
+    Network alone = net;
+    alone.model.outputs = {second};
+    const Tensor images = random_tensor({2, 6, 5, 2}, 3);
+    for (const auto& [spec, of_it] : {std::pair<std::string, std::string>{"output[1][3]", "3"},
+                                      {"log(output[1][0:2])", "log(output[0:2])"},
+                                      {"output[1][auto]", "auto"},
+                                      {"output[1][top:2]", "top:2"},
+                                      {"output[1][0] - output[1][1]", "0 - 1"}}) {
+        CAPTURE(spec);
+        const auto found = explain(cpu_backend(), net.model, images, grad_cam_of(net, spec));
+        const auto expected = explain(cpu_backend(), alone.model, images, grad_cam_of(alone, of_it));
+        for (std::size_t n = 0; n < 2; n++) {
+            REQUIRE(found[n].maps.size() == expected[n].maps.size());
+            for (std::size_t i = 0; i < found[n].maps.size(); i++) CHECK(same_bits(found[n].maps[i].raw, expected[n].maps[i].raw));
+            CHECK(found[n].predictions[0].score == expected[n].predictions[0].score);
+        }
+    }
+    CHECK_THROWS_WITH_AS(explain(cpu_backend(), net.model, images, grad_cam_of(net, "output[2][0]")),
+                         "the model has 2 outputs, there is no output 2", Error);
+    Explainer explainer(cpu_backend(), net.model, grad_cam_of(net, "output[1][0]"));
+    CHECK(explainer(images, {}, {"output[1][2]", "output[1][0]"})[1].maps[0].target.index == 0);
+    CHECK_THROWS_WITH_AS(explainer(images, {}, {"output[1][0]", "0"}),
+                         "target '0' is of another output than the request's 'output[1][0]', or only one of them is a logarithm", Error);
 }
 
 TEST_CASE("the winner is always told, also where no prediction is asked for") {

@@ -339,7 +339,7 @@ TEST_CASE("models that cannot be opened: exit 2 and one clear line") {
     write_text(bad, "# not HDF5\n");
     refuse("text", "looks like text");
     write_text(bad, std::string("PK\3\4", 4) + std::string(60, 'x'));
-    refuse("a zip", "looks like a zip archive");
+    refuse("a zip", "cannot be opened as a zip archive");
     write_png(bad, gradient_image(9, 9));
     refuse("an image", "looks like a PNG image");
     for (double share : {0.02, 0.3, 0.7, 0.99}) {
@@ -424,7 +424,7 @@ TEST_CASE("options that make no sense: exit 2 and one clear line") {
     refuse({"--device", "abacus"}, "is not known");
     refuse({"--preprocess", "magic"}, "is not known");
     refuse({"--resize", "magic"}, "nearest and bilinear");
-    refuse({"--score", "magic"}, "logit and output");
+    refuse({"--score", "magic"}, "logit, output and log are known");
     refuse({"--save", "gif"}, "png, npy, json and html");
     refuse({"--style", "magic"}, "article and blend");
     refuse({"--colormap", "magic"}, "is not known");

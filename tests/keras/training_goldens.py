@@ -10,10 +10,11 @@ beginning, initial/LAYER/WEIGHT, and after each step, step1/... step2/... step3/
 of what is trained.
 Without dropout: its random numbers are Keras's own.
 """
-import ctypes, json, os, sys
+import json, os, sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import h5py, keras, numpy as np, tensorflow as tf
 from keras import layers as L
+from small_hdf5 import create_file, write
 
 tf.config.threading.set_intra_op_parallelism_threads(1)   # sums in one order
 tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -193,32 +194,6 @@ def paths(model, weights):
 
 def distance(a, b):                                        # over arrays: the largest difference against the largest number
     return max(np.abs(np.asarray(p, "float64") - q).max() / (np.abs(q).max() + 1e-12) for p, q in zip(a, b))
-
-# ---- the file: h5py's own calls would write times into it, and make it half as large again --------------------------------
-
-no_attributes = ctypes.CDLL(h5py.h5p.__file__).H5Pset_dset_no_attrs_hint     # 150 bytes a dataset; h5py has no name for it
-no_attributes.argtypes = [ctypes.c_int64, ctypes.c_bool]
-
-def without_times(kind):
-    plist = h5py.h5p.create(kind)
-    plist.set_obj_track_times(False)
-    return plist
-
-def create_file(path):
-    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-    access.set_libver_bounds(h5py.h5f.LIBVER_V18, h5py.h5f.LIBVER_V18)       # small groups
-    return h5py.File(h5py.h5f.create(path.encode(), h5py.h5f.ACC_TRUNC, without_times(h5py.h5p.FILE_CREATE), access))
-
-def write(group, path, array):
-    *parents, name = path.split("/")
-    for parent in parents:
-        if parent not in group:
-            h5py.h5g.create(group.id, parent.encode(), gcpl=without_times(h5py.h5p.GROUP_CREATE))
-        group = group[parent]
-    plist = without_times(h5py.h5p.DATASET_CREATE)
-    no_attributes(plist.id, True)
-    kind, space = h5py.h5t.py_create(array.dtype), h5py.h5s.create_simple(array.shape)
-    h5py.h5d.create(group.id, name.encode(), kind, space, plist).write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(array))
 
 # ---- all of it ------------------------------------------------------------------------------------------------------------
 

@@ -53,7 +53,7 @@ TEST_CASE("maps are the same bits for 1, 2 and 3 threads and on 20 repeats") {
     x = model.add("norm", make_batch_normalization({"BatchNormalization", "norm", {}}), {x});
     x = model.add("depthwise", make_depthwise_conv2d({"DepthwiseConv2D", "depthwise", {{"kernel_size", 3.0}, {"padding", "same"}}}), {x});
     x = model.add("up", make_up_sampling2d({"UpSampling2D", "up", {{"interpolation", "bilinear"}}}), {x});
-    x = model.add("gap", make_global_average_pooling2d({"GlobalAveragePooling2D", "gap", {}}), {x});
+    x = model.add("gap", make_global_average_pooling({"GlobalAveragePooling2D", "gap", {}}), {x});
     x = model.add("scores", make_dense({"Dense", "scores", {{"units", 4.0}, {"activation", "softmax"}}}), {x});
     model.outputs = {x};
     initialise(model, 2);

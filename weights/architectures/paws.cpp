@@ -36,7 +36,7 @@ Model build_paws() {
     pool("block3_pool");
     convolution("block4_conv1", 192, 1);
     convolution("block4_conv2", 192, 1);
-    x = model.add("global_average_pooling2d", make_global_average_pooling2d({"GlobalAveragePooling2D", "global_average_pooling2d", {}}),
+    x = model.add("global_average_pooling2d", make_global_average_pooling({"GlobalAveragePooling2D", "global_average_pooling2d", {}}),
                   {x});
     x = model.add("dropout", make_dropout({"Dropout", "dropout", {{"rate", 0.2}}}), {x});
     x = model.add("predictions", make_dense({"Dense", "predictions", {{"units", 1.0}, {"activation", "sigmoid"}}}), {x});

@@ -44,7 +44,7 @@ Model build_squeezenet(bool top) {
         x = model.add("drop9", make_dropout({"Dropout", "drop9", {{"rate", 0.5}}}), {x});
         x = convolution("conv10", 1000, 1, 1, "valid", x);
         x = model.add("global_average_pooling2d_1",
-                      make_global_average_pooling2d({"GlobalAveragePooling2D", "global_average_pooling2d_1", {}}), {x});
+                      make_global_average_pooling({"GlobalAveragePooling2D", "global_average_pooling2d_1", {}}), {x});
         x = model.add("loss", make_activation_layer({"Activation", "loss", {{"activation", "softmax"}}}), {x});
     }
     model.outputs = {x};

@@ -1,0 +1,215 @@
+// Attention: each query takes a mean of the values, weighted by a softmax of how well it fits their keys.
+#include <cmath>
+#include <numeric>
+
+#include "autograd/ops.h"
+#include "layers/core.h"
+
+namespace limn {
+
+namespace {
+
+// Which input is the query, the value and the key. A call may name them; everything else it names is refused unless it is a plain flag.
+struct Roles {
+    std::size_t query = 0, value = 0, key = 0;  // their places among the inputs
+    bool causal = false;
+
+    Roles() = default;
+    Roles(const Config& config, std::size_t inputs) {
+        std::optional<std::size_t> place[3];
+        std::size_t next = 0;
+        const Value *call = config.find("call"), *given = call ? call->find("arguments") : nullptr;
+        const List positional = given && given->as<List>() ? *given->as<List>() : List(inputs);
+        for (std::size_t i = 0; i < positional.size() && i < 3; i++)
+            if (positional[i].is_null()) place[i] = next++;
+        if (const Value* keywords = call ? call->find("keywords") : nullptr)
+            for (const auto& [name, given_value] : *keywords->as<Dict>()) {
+                const std::string names[] = {"query", "value", "key"};
+                const auto role = std::find(std::begin(names), std::end(names), name) - std::begin(names);
+                const List* list = given_value.as<List>();
+                const bool tensors = list && std::any_of(list->begin(), list->end(), [](const Value& v) { return v.is_null(); });
+                if (given_value.is_null() || tensors) {
+                    if (role == 3 || tensors)
+                        config.reject(fmt::format("it is called with the tensor '{}', which limn does not know", name));
+                    place[role] = next++;
+                }
+                const bool on = given_value.as<bool>() && *given_value.as<bool>();
+                if (name == "use_causal_mask") causal = on;
+                if (name == "return_attention_scores" && on) config.reject("it is asked for its scores, which limn does not give");
+            }
+        if (!place[0] || next != inputs) config.reject("it needs a query and a value");
+        query = *place[0], value = place[1].value_or(query), key = place[2].value_or(value);
+    }
+};
+
+// (queries, keys): 0 where a query may look, else so little that nothing is left of it. Causal: not at later steps; window: only at nearer ones.
+Tensor mask(Index queries, Index keys, bool causal, Index window, const Tensor& beside) {
+    Tensor m = Tensor::zeros({queries, keys});
+    for (Index q = 0; q < queries; q++)
+        for (Index k = 0; k < keys; k++)
+            if ((causal && k > q) || (window && std::abs(q - k) >= window)) m.data()[q * keys + k] = -1e9f;
+    return m.to(beside.dtype()).on(beside.device());
+}
+
+// MultiHeadAttention (Vaswani et al. 2017) and GroupedQueryAttention (Ainslie et al. 2023: several heads share a key and a value).
+// Axes that are not attended to count as a batch. Letters: b image, e heads, d one head's channels, c channels.
+class MultiHeadAttention : public Layer {
+public:
+    explicit MultiHeadAttention(const Config& config)
+        : Layer(config), grouped_(config.class_name == "GroupedQueryAttention"),
+          heads_(config.integer(grouped_ ? "num_query_heads" : "num_heads", 0)),
+          shared_heads_(grouped_ ? config.integer("num_key_value_heads", 0) : heads_),
+          key_dim_(config.integer(grouped_ ? "head_dim" : "key_dim", 0)), value_dim_(config.integer("value_dim", key_dim_)),
+          with_bias_(config.flag("use_bias", true)), gated_(config.flag("use_gate", false)), window_(config.integer("sliding_window", 0)) {
+        for (Index size : {heads_, shared_heads_, key_dim_, value_dim_})
+            if (size < 1 || size > 1 << 20) reject(fmt::format("a number of heads or channels of {} makes no sense", size));
+        if (heads_ % shared_heads_) reject(fmt::format("{} heads cannot share {}", heads_, shared_heads_));
+        if (config.each("output_shape", 1, 1).size() != 1) reject("only one axis of output is known");
+    }
+    bool takes_keywords() const override { return true; }
+    void build(const std::vector<Shape>& inputs) override {
+        roles_ = Roles(keras_config, inputs.size());
+        const Shape &query = inputs[roles_.query], &value = inputs[roles_.value], &key = inputs[roles_.key];
+        const int rank = query.rank();
+        if (rank < 3 || rank > 5 || value.rank() != rank || key.rank() != rank)
+            reject(fmt::format("a query {}, a value {} and a key {} do not fit together", query.str(), value.str(), key.str()));
+        for (Index axis : keras_config.integers("attention_axes", {})) {
+            if (axis < 0) axis += rank;
+            if (axis < 1 || axis > rank - 2) reject(fmt::format("it cannot attend along axis {} of {}", axis, query.str()));
+            axes_.push_back(int(axis));
+        }
+        if (axes_.empty())
+            for (int axis = 1; axis < rank - 1; axis++) axes_.push_back(axis);
+        if ((roles_.causal || window_) && (rank != 3 || axes_.size() != 1)) reject("a mask is known along a single axis only");
+        output_ = keras_config.integer("output_shape", query[-1]);
+        project("query", query[-1], heads_, key_dim_);
+        project("key", key[-1], shared_heads_, key_dim_);
+        if (gated_) project("gate", query[-1], heads_, value_dim_);
+        project("value", value[-1], shared_heads_, value_dim_);
+        if (output_ < 1) reject("the number of output channels is not known");
+        weights.push_back({"attention_output/kernel", {heads_, value_dim_, output_}, {}});
+        if (with_bias_) weights.push_back({"attention_output/bias", {output_}, {}});
+    }
+    Shape output_shape(const std::vector<Shape>& in) const override { return in[roles_.query].with(-1, output_); }
+    MaskUse mask_use(const std::vector<int>& masks) const override {
+        for (int mask : masks)
+            if (mask >= 0) reject("attention to steps that a mask leaves out is not known");
+        return {};
+    }
+
+    Var forward(Tape& tape, const std::vector<Var>& in) const override {
+        const Var& x = in[roles_.query];
+        const Var query = projected(tape, "query", x);
+        const Var key = repeated(tape, projected(tape, "key", in[roles_.key])),
+                  value = repeated(tape, projected(tape, "value", in[roles_.value]));
+
+        // the axes of a query, "bxyed", those of a key, "bzwed", and of the scores, "beXxyzw": X are the axes that count as a batch
+        std::string queries = "b", keys = "b", batch = "b", attended, seen;
+        for (int axis = 1; axis < x.shape().rank() - 1; axis++) {
+            const bool free = std::find(axes_.begin(), axes_.end(), axis) == axes_.end();
+            queries += char('p' + axis);
+            keys += free ? char('p' + axis) : char('u' + axis);
+            if (free) batch += char('p' + axis);
+        }
+        for (int axis : axes_) attended += queries[std::size_t(axis)], seen += keys[std::size_t(axis)];
+        const std::string scores_axes = batch + "e" + attended + seen;
+
+        Var scores = einsum(tape, queries + "ed," + keys + "ed->" + scores_axes, scale(tape, query, 1 / std::sqrt(double(key_dim_))), key);
+        const Shape shape = scores.shape();
+        if (roles_.causal || window_) scores = add(tape, scores, mask(shape[-2], shape[-1], roles_.causal, window_, scores.value));
+        Shape rows = shape;  // all that a query sees in one row
+        for (std::size_t i = 1; i < axes_.size(); i++) {
+            rows[-2] *= rows[-1];
+            rows = rows.without(-1);
+        }
+        const Var shares = reshape(tape, softmax(tape, reshape(tape, scores, rows)), shape);
+        Var y = einsum(tape, scores_axes + "," + keys + "ed->" + queries + "ed", shares, value);
+        if (gated_) y = multiply(tape, y, unary(tape, {.kind = Unary::sigmoid}, projected(tape, "gate", x)));
+        y = einsum(tape, queries + "ed,edc->" + queries + "c", y, tape.parameter(weight("attention_output/kernel")));
+        return with_bias_ ? add(tape, y, tape.parameter(weight("attention_output/bias"))) : y;
+    }
+
+private:
+    void project(const std::string& part, Index channels, Index heads, Index size) {
+        if (channels < 1) reject("the number of input channels is not known");
+        weights.push_back({part + "/kernel", {channels, heads, size}, {}});
+        if (with_bias_) weights.push_back({part + "/bias", {heads, size}, {}});
+    }
+    Var projected(Tape& tape, const std::string& part, const Var& x) const {
+        const std::string axes = std::string("bqrst").substr(0, std::size_t(x.shape().rank()) - 1);
+        const Var y = einsum(tape, axes + "c,ced->" + axes + "ed", x, tape.parameter(weight(part + "/kernel")));
+        return with_bias_ ? add(tape, y, tape.parameter(weight(part + "/bias"))) : y;
+    }
+    Var repeated(Tape& tape, const Var& x) const {  // (...,shared heads,d) -> (...,heads,d), each several times
+        if (heads_ == shared_heads_) return x;
+        std::vector<Index> sizes(x.shape().begin(), x.shape().end());
+        sizes.insert(sizes.end() - 1, 1);
+        const std::vector<Var> copies(std::size_t(heads_ / shared_heads_), reshape(tape, x, Shape(std::span<const Index>(sizes))));
+        return reshape(tape, concatenate(tape, copies, -2), x.shape().with(-2, heads_));
+    }
+    bool grouped_;
+    Index heads_, shared_heads_, key_dim_, value_dim_;
+    bool with_bias_, gated_;
+    Index window_, output_ = 0;
+    Roles roles_;
+    std::vector<int> axes_;
+};
+
+// Attention (Luong et al. 2015: scores are products) and AdditiveAttention (Bahdanau et al. 2015: scores are sums of a tanh).
+class Attention : public Layer {
+public:
+    explicit Attention(const Config& config)
+        : Layer(config), additive_(config.class_name == "AdditiveAttention"), scaled_(config.flag("use_scale", additive_)) {
+        const std::string mode = config.text("score_mode", "dot");
+        if (mode != "dot" && mode != "concat") reject(fmt::format("the score_mode '{}' is not known; dot and concat are", mode));
+        concat_ = mode == "concat" && !additive_;
+    }
+    bool takes_keywords() const override { return true; }
+    void build(const std::vector<Shape>& inputs) override {
+        Config listed = keras_config;  // its inputs stand in one list
+        const Value* call = keras_config.find("call");
+        listed.settings["call"] = Dict{{"arguments", List(inputs.size())}, {"keywords", call ? *call->find("keywords") : Value(Dict{})}};
+        roles_ = Roles(listed, inputs.size());
+        roles_.causal = roles_.causal || keras_config.flag("causal", false);
+        if (inputs.size() < 2 || inputs.size() > 3) reject("it needs a query, a value and perhaps a key");
+        for (const Shape& shape : inputs) expect_rank(shape, 3);
+        if (additive_ && inputs[0][-1] < 1) reject("the number of channels is not known");
+        if (scaled_) weights.push_back({"scale", additive_ ? Shape{inputs[0][-1]} : Shape{}, {}});
+        if (concat_) weights.push_back({"concat_score_weight", {}, {}});
+    }
+    Shape output_shape(const std::vector<Shape>& in) const override { return in[0].with(-1, in[1][-1]); }
+    MaskUse mask_use(const std::vector<int>& masks) const override {
+        for (int mask : masks)
+            if (mask >= 0) reject("attention to steps that a mask leaves out is not known");
+        return {};
+    }
+    Var forward(Tape& tape, const std::vector<Var>& in) const override {
+        const Var &query = in[roles_.query], &value = in[roles_.value], &key = in[roles_.key];
+        Var scores;
+        if (additive_ || concat_) {
+            const Shape &q = query.shape(), &k = key.shape();
+            Var sums = add(tape, reshape(tape, query, {q[0], q[1], 1, q[2]}), reshape(tape, key, {k[0], 1, k[1], k[2]}));
+            if (concat_ && scaled_) sums = multiply(tape, sums, tape.parameter(weight("scale")));
+            Var each = unary(tape, {.kind = Unary::tanh}, sums);
+            if (additive_ && scaled_) each = multiply(tape, each, tape.parameter(weight("scale")));
+            scores = reshape(tape, sum(tape, each, {3}), {q[0], q[1], k[1]});
+            if (concat_) scores = multiply(tape, scores, tape.parameter(weight("concat_score_weight")));
+        } else {
+            scores = einsum(tape, "bqc,bkc->bqk", query, key);
+            if (scaled_) scores = multiply(tape, scores, tape.parameter(weight("scale")));
+        }
+        if (roles_.causal) scores = add(tape, scores, mask(scores.shape()[1], scores.shape()[2], true, 0, scores.value));
+        return einsum(tape, "bqk,bkc->bqc", softmax(tape, scores), value);
+    }
+
+private:
+    bool additive_, scaled_, concat_ = false;
+    Roles roles_;
+};
+
+}  // namespace
+
+LayerPtr make_multi_head_attention(const Config& config) { return std::make_shared<MultiHeadAttention>(config); }
+LayerPtr make_attention(const Config& config) { return std::make_shared<Attention>(config); }
+
+}  // namespace limn
