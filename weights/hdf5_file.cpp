@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::size_t longest_text = std::size_t(64) << 20;
 constexpr hssize_t longest_list = 1 << 16;
-constexpr std::size_t most_links = 1 << 18;  // listed in all: who walks through groups that contain themselves comes to an end
+constexpr std::size_t most_links = 1 << 15;  // listed in all: who walks through groups that contain themselves comes to an end
 constexpr std::size_t deepest_path = 64;
 constexpr int highest_rank = 5;
 constexpr hsize_t suspicious_bytes = hsize_t(4) << 30;  // Keras's own limits: larger than this and more than
