@@ -1,6 +1,7 @@
 // Small networks as Keras files, made by the tests themselves.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "autograd/gradcheck.h"
@@ -48,9 +49,9 @@ inline std::vector<StoredArray> tiny_weights(Index classes = 3, std::uint64_t se
             {"scores", "bias", random_tensor({classes}, seed + 3)}};
 }
 
-// A whole model as Keras 2 writes it.
-inline void write_model(const std::filesystem::path& path, const std::string& config, const std::vector<StoredArray>& arrays) {
-    Hdf5Writer file(path);
+// The arrays under model_weights, a group a layer; `name` says what each is called inside its layer's group.
+inline void write_arrays(Hdf5Writer& file, const std::vector<StoredArray>& arrays,
+                         const std::function<std::string(const StoredArray&)>& name) {
     std::vector<std::string> layers;
     for (const StoredArray& a : arrays)
         if (layers.empty() || layers.back() != a.layer) layers.push_back(a.layer);
@@ -58,13 +59,19 @@ inline void write_model(const std::filesystem::path& path, const std::string& co
         std::vector<std::string> names;
         for (const StoredArray& a : arrays)
             if (a.layer == layer) {
-                names.push_back(layer + "/" + a.name + ":0");
+                names.push_back(name(a));
                 file.dataset("/model_weights/" + layer + "/" + names.back(), a.values);
             }
         file.attribute("/model_weights/" + layer, "weight_names", names);
     }
     file.group("/model_weights");
     file.attribute("/model_weights", "layer_names", layers);
+}
+
+// A whole model as Keras 2 writes it.
+inline void write_model(const std::filesystem::path& path, const std::string& config, const std::vector<StoredArray>& arrays) {
+    Hdf5Writer file(path);
+    write_arrays(file, arrays, [](const StoredArray& a) { return a.layer + "/" + a.name + ":0"; });
     file.attribute("/model_weights", "backend", std::string("tensorflow"));
     file.attribute("/", "model_config", config);
     file.attribute("/", "keras_version", std::string("2.4.0"));

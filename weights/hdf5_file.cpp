@@ -158,11 +158,6 @@ Hdf5File::Hdf5File(const std::filesystem::path& path, std::vector<std::byte> ima
     mapped_bytes_ = bytes->size();
 }
 
-bool Hdf5File::looks_like_one(const std::filesystem::path& path) {
-    const Quiet quiet;
-    return H5Fis_hdf5(path.c_str()) > 0;
-}
-
 Hdf5File::~Hdf5File() {
     const Quiet quiet;
     if (file_ >= 0) H5Fclose(file_);

@@ -27,7 +27,6 @@ public:
     Hdf5File(const std::filesystem::path& path, std::vector<std::byte> image);
     ~Hdf5File();
     Hdf5File(const Hdf5File&) = delete;
-    static bool looks_like_one(const std::filesystem::path& path);  // by its signature
     const std::filesystem::path& path() const { return path_; }
 
     // Paths are absolute: "/" is the root, "/model_weights/conv1".

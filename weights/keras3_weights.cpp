@@ -129,8 +129,7 @@ void walk_config(const Json& model, const std::string& path, const std::string& 
         if (class_name == "InputLayer" && model.value("class_name", std::string()) == "Sequential") continue;
         const std::string snake = snake_case(class_name);
         const int count = used[snake]++;
-        walk_layer(layer, path, (store.empty() ? "" : store) + "/layers/" + (count ? fmt::format("{}_{}", snake, count) : snake), out,
-                   depth);
+        walk_layer(layer, path, store + "/layers/" + (count ? fmt::format("{}_{}", snake, count) : snake), out, depth);
     }
 }
 

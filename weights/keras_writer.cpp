@@ -8,6 +8,7 @@
 #include "weights/hdf5_file.h"
 #include "weights/json_value.h"
 #include "weights/keras3_weights.h"
+#include "weights/keras_config.h"
 #include "weights/modern_config.h"
 #include "weights/zip_file.h"
 
@@ -105,38 +106,56 @@ namespace {
 // The layers of a configuration by their path in it, in its order: "base/conv".
 using Layers = std::vector<std::pair<std::string, const Layer*>>;
 
+struct PlacedWeight {
+    std::string path;  // "base/conv/kernel"
+    const Layer* layer;
+    const Weight* weight;
+};
+
 // Trainable arrays first, as Keras lists them.
-std::vector<std::pair<std::string, const Weight*>> ordered_weights(const Layers& layers) {
-    std::vector<std::pair<std::string, const Weight*>> list;
+std::vector<PlacedWeight> ordered_weights(const Layers& layers) {
+    std::vector<PlacedWeight> list;
     for (bool trainable : {true, false})
         for (const auto& [path, layer] : layers)
             for (const Weight& weight : layer->weights)
-                if ((layer->trainable && weight.trainable) == trainable) list.push_back({path + "/" + weight.name, &weight});
+                if ((layer->trainable && weight.trainable) == trainable) list.push_back({path + "/" + weight.name, layer, &weight});
     return list;
+}
+
+bool has_gates(const Layer& layer) { return layer.class_name == "LSTM" || layer.class_name == "GRU"; }
+
+// Is the layer's activation, or that of its gates, Keras 1's and 2's hard_sigmoid?
+bool old_hard_sigmoid(const Layer& layer, const char* key, const char* otherwise) {
+    const Config& config = layer.keras_config;
+    const Value* given = config.find(key);
+    return config.keras_major < 3 && (!given || given->as<std::string>()) && config.text(key, otherwise) == "hard_sigmoid";
 }
 
 // Keras 1 and 2 computed hard_sigmoid as clip(0.2 x + 0.5), Keras 3 as clip(x / 6 + 0.5): with x 1.2 times as large it is the same.
 Tensor as_keras3(const Layer& layer, const Weight& weight) {
-    const Config& config = layer.keras_config;
-    if (config.keras_major >= 3) return weight.value;
-    const auto hard = [&](const char* key, const char* otherwise) { return config.text(key, otherwise) == "hard_sigmoid"; };
-    const bool lstm = layer.class_name == "LSTM", gru = layer.class_name == "GRU";
-    const Index gates = lstm ? 4 : gru ? 3 : 1, columns = weight.shape.rank() ? weight.shape[-1] : 1, each = columns / gates;
-    if (!(gates > 1 ? hard("recurrent_activation", "hard_sigmoid")
-                    : config.has("activation") && config.find("activation")->as<std::string>() && hard("activation", "linear")))
+    const bool gates = has_gates(layer);
+    if (!(gates ? old_hard_sigmoid(layer, "recurrent_activation", "hard_sigmoid") : old_hard_sigmoid(layer, "activation", "linear")))
         return weight.value;
-    LIMN_CHECK(gates > 1 || !layer.weights.empty(),
-               "layer '{}': its hard_sigmoid is that of Keras 1 and 2, clip(0.2 x + 0.5), which Keras 3 no longer has", layer.name);
+    const Index columns = weight.shape.rank() ? weight.shape[-1] : 1, each = columns / (layer.class_name == "LSTM" ? 4 : 3);
     Tensor scaled = weight.value.host().clone();
-    for (Index i = 0; i < scaled.size(); i++) {
-        const Index gate = i % columns / std::max<Index>(each, 1);  // LSTM: input, forget, cell, output; GRU: update, reset, new
-        const bool squashed = lstm ? gate != 2 : gru ? gate != 2 : true;
-        if (squashed) scaled.data()[i] *= 1.2f;
-    }
+    for (Index i = 0; i < scaled.size(); i++)  // LSTM: input, forget, cell, output; GRU: update, reset, new: the third is no gate
+        if (!gates || i % columns / std::max<Index>(each, 1) != 2) scaled.data()[i] *= 1.2f;
     return scaled;
 }
 
-void write_legacy(Hdf5Writer& file, const Layers& layers, const std::vector<std::string>& top, Precision precision) {
+// That holds where what is squashed is one sum of products of the layer's own weights.
+void check_hard_sigmoid(const Model& model) {
+    for (const Node& node : model.nodes()) {
+        const Layer& layer = *node.layer;
+        const auto kernels = std::ranges::count_if(layer.weights, [](const Weight& w) { return w.name.ends_with("kernel"); });
+        LIMN_CHECK(
+            !old_hard_sigmoid(layer, "activation", "linear") || layer.class_name == "SimpleRNN" || (kernels == 1 && !has_gates(layer)),
+            "layer '{}': its hard_sigmoid is that of Keras 1 and 2, clip(0.2 x + 0.5), which Keras 3 no longer has", layer.name);
+    }
+}
+
+// for_keras3: read with Keras 3's meaning of what a layer's settings say
+void write_legacy(Hdf5Writer& file, const Layers& layers, const std::vector<std::string>& top, bool for_keras3, Precision precision) {
     file.group("/model_weights");
     for (const std::string& name : top) {
         Layers inside;
@@ -145,13 +164,10 @@ void write_legacy(Hdf5Writer& file, const Layers& layers, const std::vector<std:
         const std::string group = "/model_weights/" + name;
         file.group(group);
         std::vector<std::string> weight_names;
-        for (const auto& [path, weight] : ordered_weights(inside)) {
-            const Layer& owner =
-                *std::find_if(inside.begin(), inside.end(), [&, w = weight](const auto& entry) {
-                     return w >= entry.second->weights.data() && w < entry.second->weights.data() + entry.second->weights.size();
-                 })->second;
-            weight_names.push_back(path + ":0");
-            file.dataset(group + "/" + weight_names.back(), as_keras3(owner, *weight), precision == Precision::f16);
+        for (const PlacedWeight& w : ordered_weights(inside)) {
+            weight_names.push_back(w.path + ":0");
+            file.dataset(group + "/" + weight_names.back(), for_keras3 ? as_keras3(*w.layer, *w.weight) : w.weight->value,
+                         precision == Precision::f16);
         }
         file.attribute(group, "weight_names", weight_names);
     }
@@ -199,7 +215,7 @@ std::vector<std::string> top_names(const std::string& config) {
 void write_whole(const std::filesystem::path& path, const std::string& config, const Layers& layers, const std::string& keras_version,
                  const ModelNotes& notes, Precision precision) {
     Hdf5Writer file(path);
-    write_legacy(file, layers, top_names(config), precision);
+    write_legacy(file, layers, top_names(config), keras_major(keras_version) >= 3, precision);
     file.attribute("/", "model_config", config);
     file.attribute("/", "backend", std::string("tensorflow"));
     file.attribute("/", "keras_version", keras_version);
@@ -230,13 +246,13 @@ void write_archive(const std::filesystem::path& path, const std::string& config,
 
 void save_model(const std::filesystem::path& path, const Model& model, const ModelNotes& notes, Precision precision) {
     Layers layers;
-    int keras_major = 2;
+    int newest = 2;
     for (const Written& w : written_layers(model)) {
         layers.push_back({w.name, w.layer});
-        keras_major = std::max(keras_major, w.layer->keras_config.keras_major);
+        newest = std::max(newest, w.layer->keras_config.keras_major);
     }
     // a few functions changed their meaning with Keras 3 (layers/config.h)
-    write_whole(path, keras_config_of(model), layers, keras_major >= 3 ? "3.0.0" : "2.15.0", notes, precision);
+    write_whole(path, keras_config_of(model), layers, newest >= 3 ? "3.0.0" : "2.15.0", notes, precision);
 }
 
 void convert_model(const std::filesystem::path& path, const LoadedModel& loaded, Precision precision) {
@@ -247,6 +263,7 @@ void convert_model(const std::filesystem::path& path, const LoadedModel& loaded,
         config = keras_config_of(model);
         for (const Written& w : written_layers(model)) layers.push_back({w.name, w.layer});
     } else {
+        check_hard_sigmoid(model);
         config = modern_config(loaded.config, model);
         for (const Layer* layer : model.weighted_layers()) layers.push_back({layer->name, layer});
     }

@@ -29,6 +29,38 @@ void check_layer(const char* what, const Config& config, const std::vector<Shape
     }
 }
 
+// The gradient of every weight of a layer against finite differences along a random direction.
+void check_weights(const Config& config, const std::vector<Shape>& inputs) {
+    CAPTURE(config.class_name);
+    const LayerPtr layer = make_layer(config);
+    layer->build(inputs);
+    std::vector<Var> x;
+    for (const Shape& shape : inputs) x.push_back(random_tensor(shape, 1 + x.size(), -1, 1, DType::f64));
+    for (std::size_t i = 0; i < layer->weights.size(); i++)
+        layer->weights[i].value = random_tensor(layer->weights[i].shape, 2 + i, -1, 1, DType::f64);
+    for (Weight& w : layer->weights) {
+        CAPTURE(w.name);
+        Tape tape(reference_backend());
+        const Tensor weight = w.value;
+        tape.watch_parameter(weight);
+        const Var y = layer->forward(tape, x);
+        REQUIRE(y.recorded());
+        const Tensor v = random_tensor(y.shape(), 7, -1, 1, DType::f64), u = random_tensor(weight.shape(), 8, -1, 1, DType::f64);
+        const Var wanted = tape.parameter(weight);
+        const double found = dot(tape.gradients(y, v, {&wanted, 1})[0], u);
+        const auto score_at = [&](double by) {
+            Tensor moved = weight.clone();
+            for (Index j = 0; j < u.size(); j++) moved.data<double>()[j] += by * u.data<double>()[j];
+            w.value = moved;
+            Tape plain(reference_backend());
+            const double score = dot(layer->forward(plain, x).value, v);
+            w.value = weight;
+            return score;
+        };
+        CHECK(found == doctest::Approx((score_at(1e-5) - score_at(-1e-5)) / 2e-5).epsilon(1e-6));
+    }
+}
+
 }  // namespace
 
 TEST_CASE("tensor functions: finite differences") {
@@ -131,37 +163,10 @@ TEST_CASE("layers: finite differences, and the adjoint identity of the linear on
 }
 
 TEST_CASE("weights: their gradients too, when somebody watches them") {
-    for (const Config& config :
-         {Config{"Conv2D", "l", {{"filters", 3.0}, {"kernel_size", 3.0}, {"strides", 2.0}, {"padding", "same"}, {"activation", "relu"}}},
-          Config{"Conv2DTranspose", "l", {{"filters", 3.0}, {"kernel_size", 3.0}, {"strides", 2.0}}},
-          Config{"Dense", "l", {{"units", 3.0}, {"activation", "relu"}}}}) {
-        CAPTURE(config.class_name);
-        const Shape in = config.class_name == "Dense" ? Shape{3, 5} : Shape{2, 5, 6, 4};
-        const LayerPtr layer = make_layer(config);
-        layer->build({in});
-        const Tensor x = random_tensor(in, 1, -1, 1, DType::f64);
-        for (std::size_t i = 0; i < 2; i++) layer->weights[i].value = random_tensor(layer->weights[i].shape, 2 + i, -1, 1, DType::f64);
-        for (std::size_t i = 0; i < 2; i++) {
-            Tape tape(reference_backend());
-            const Tensor weight = layer->weights[i].value;
-            tape.watch_parameter(weight);
-            const Var y = layer->forward(tape, {x});
-            REQUIRE(y.recorded());
-            const Tensor v = random_tensor(y.shape(), 7, -1, 1, DType::f64), u = random_tensor(weight.shape(), 8, -1, 1, DType::f64);
-            const Var wanted = tape.parameter(weight);
-            const double found = dot(tape.gradients(y, v, {&wanted, 1})[0], u);
-            const auto score_at = [&](double by) {
-                Tensor moved = weight.clone();
-                for (Index j = 0; j < u.size(); j++) moved.data<double>()[j] += by * u.data<double>()[j];
-                layer->weights[i].value = moved;
-                Tape plain(reference_backend());
-                const double score = dot(layer->forward(plain, {x}).value, v);
-                layer->weights[i].value = weight;
-                return score;
-            };
-            CHECK(found == doctest::Approx((score_at(1e-5) - score_at(-1e-5)) / 2e-5).epsilon(1e-6));
-        }
-    }
+    check_weights({"Conv2D", "l", {{"filters", 3.0}, {"kernel_size", 3.0}, {"strides", 2.0}, {"padding", "same"}, {"activation", "relu"}}},
+                  {Shape{2, 5, 6, 4}});
+    check_weights({"Conv2DTranspose", "l", {{"filters", 3.0}, {"kernel_size", 3.0}, {"strides", 2.0}}}, {Shape{2, 5, 6, 4}});
+    check_weights({"Dense", "l", {{"units", 3.0}, {"activation", "relu"}}}, {Shape{3, 5}});
 }
 
 TEST_CASE("layers along a line, in volumes, of attention and products: finite differences, and the adjoint identity of the linear ones") {
@@ -275,49 +280,19 @@ TEST_CASE("the tape records from the watched value upward and nothing below") {
 }
 
 TEST_CASE("gradients of the weights of layers that hand them on") {
-    const auto check = [](const Config& config, const std::vector<Shape>& inputs) {
-        CAPTURE(config.class_name);
-        const LayerPtr layer = make_layer(config);
-        layer->build(inputs);
-        std::vector<Var> x;
-        for (const Shape& shape : inputs) x.push_back(random_tensor(shape, 1 + x.size(), -1, 1, DType::f64));
-        for (std::size_t i = 0; i < layer->weights.size(); i++)
-            layer->weights[i].value = random_tensor(layer->weights[i].shape, 2 + i, -1, 1, DType::f64);
-        for (Weight& w : layer->weights) {
-            CAPTURE(w.name);
-            Tape tape(reference_backend());
-            const Tensor weight = w.value;
-            tape.watch_parameter(weight);
-            const Var y = layer->forward(tape, x);
-            REQUIRE(y.recorded());
-            const Tensor v = random_tensor(y.shape(), 7, -1, 1, DType::f64), u = random_tensor(weight.shape(), 8, -1, 1, DType::f64);
-            const Var wanted = tape.parameter(weight);
-            const double found = dot(tape.gradients(y, v, {&wanted, 1})[0], u);
-            const auto score_at = [&](double by) {
-                Tensor moved = weight.clone();
-                for (Index j = 0; j < u.size(); j++) moved.data<double>()[j] += by * u.data<double>()[j];
-                w.value = moved;
-                Tape plain(reference_backend());
-                const double score = dot(layer->forward(plain, x).value, v);
-                w.value = weight;
-                return score;
-            };
-            CHECK(found == doctest::Approx((score_at(1e-5) - score_at(-1e-5)) / 2e-5).epsilon(1e-6));
-        }
-    };
-    check({"Conv1D", "l", {{"filters", 3.0}, {"kernel_size", 2.0}, {"activation", "relu"}}}, {Shape{2, 5, 4}});
-    check({"SeparableConv1D", "l", {{"filters", 3.0}, {"kernel_size", 2.0}}}, {Shape{2, 5, 4}});
-    check({"Conv3D", "l", {{"filters", 3.0}, {"kernel_size", 2.0}, {"activation", "relu"}}}, {Shape{2, 4, 5, 3, 2}});
-    check({"Conv3DTranspose", "l", {{"filters", 3.0}, {"kernel_size", 2.0}, {"strides", 2.0}}}, {Shape{2, 2, 3, 2, 2}});
-    check({"LocallyConnected2D", "l", {{"filters", 2.0}, {"kernel_size", 2.0}}}, {Shape{2, 3, 4, 2}});
-    check({"MultiHeadAttention", "l", {{"num_heads", 2.0}, {"key_dim", 3.0}}}, {Shape{2, 4, 3}, Shape{2, 4, 3}});
-    check({"AdditiveAttention", "l", {}}, {Shape{2, 4, 3}, Shape{2, 5, 3}});
-    check({"Attention", "l", {{"use_scale", true}, {"score_mode", "concat"}}}, {Shape{2, 4, 3}, Shape{2, 5, 3}});
-    check({"EinsumDense", "l", {{"equation", "...x,xy->...y"}, {"output_shape", 3.0}, {"bias_axes", "y"}}}, {Shape{2, 4, 3}});
-    check({"RMSNormalization", "l", {}}, {Shape{2, 4, 3}});
-    check({"GroupNormalization", "l", {{"groups", 2.0}}}, {Shape{2, 4, 4}});
-    check({"LayerScale", "l", {}}, {Shape{2, 4, 4}});
-    check({"PReLU", "l", {{"shared_axes", List{1.0}}}}, {Shape{2, 4, 3}});
+    check_weights({"Conv1D", "l", {{"filters", 3.0}, {"kernel_size", 2.0}, {"activation", "relu"}}}, {Shape{2, 5, 4}});
+    check_weights({"SeparableConv1D", "l", {{"filters", 3.0}, {"kernel_size", 2.0}}}, {Shape{2, 5, 4}});
+    check_weights({"Conv3D", "l", {{"filters", 3.0}, {"kernel_size", 2.0}, {"activation", "relu"}}}, {Shape{2, 4, 5, 3, 2}});
+    check_weights({"Conv3DTranspose", "l", {{"filters", 3.0}, {"kernel_size", 2.0}, {"strides", 2.0}}}, {Shape{2, 2, 3, 2, 2}});
+    check_weights({"LocallyConnected2D", "l", {{"filters", 2.0}, {"kernel_size", 2.0}}}, {Shape{2, 3, 4, 2}});
+    check_weights({"MultiHeadAttention", "l", {{"num_heads", 2.0}, {"key_dim", 3.0}}}, {Shape{2, 4, 3}, Shape{2, 4, 3}});
+    check_weights({"AdditiveAttention", "l", {}}, {Shape{2, 4, 3}, Shape{2, 5, 3}});
+    check_weights({"Attention", "l", {{"use_scale", true}, {"score_mode", "concat"}}}, {Shape{2, 4, 3}, Shape{2, 5, 3}});
+    check_weights({"EinsumDense", "l", {{"equation", "...x,xy->...y"}, {"output_shape", 3.0}, {"bias_axes", "y"}}}, {Shape{2, 4, 3}});
+    check_weights({"RMSNormalization", "l", {}}, {Shape{2, 4, 3}});
+    check_weights({"GroupNormalization", "l", {{"groups", 2.0}}}, {Shape{2, 4, 4}});
+    check_weights({"LayerScale", "l", {}}, {Shape{2, 4, 4}});
+    check_weights({"PReLU", "l", {{"shared_axes", List{1.0}}}}, {Shape{2, 4, 3}});
 }
 
 TEST_CASE("several targets in one walk: T*N seeds give T*N gradients, the same as T walks") {

@@ -1,4 +1,9 @@
 // What older Keras versions wrote: their words, their order of axes, Theano's kernels.
+#include <hdf5.h>
+
+#include <tuple>
+
+#include "engine/file.h"
 #include "tests/support_models.h"
 #include "weights/keras1.h"
 #include "weights/keras_config.h"
@@ -17,19 +22,7 @@ Tensor output_of(const Model& model, const Tensor& x) {
 void write_keras1(const std::filesystem::path& path, const std::string& config, const std::vector<StoredArray>& arrays,
                   const std::string& ending) {
     Hdf5Writer file(path);
-    std::vector<std::string> layers;
-    for (const StoredArray& a : arrays)
-        if (layers.empty() || layers.back() != a.layer) layers.push_back(a.layer);
-    for (const std::string& layer : layers) {
-        std::vector<std::string> names;
-        for (const StoredArray& a : arrays)
-            if (a.layer == layer) {
-                names.push_back(layer + "_" + a.name + ending);
-                file.dataset("/model_weights/" + layer + "/" + names.back(), a.values);
-            }
-        file.attribute("/model_weights/" + layer, "weight_names", names);
-    }
-    file.attribute("/model_weights", "layer_names", layers);
+    write_arrays(file, arrays, [&](const StoredArray& a) { return a.layer + "_" + a.name + ending; });
     file.attribute("/", "model_config", config);
     file.attribute("/", "keras_version", std::string("1.2.2"));
     file.commit();
@@ -53,7 +46,7 @@ Json convolution1(const char* ordering, Json input) {
 // 1 2 3        0 1
 // 4 5 6   and  0 0
 // 7 8 9
-const float photo[] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, upper_right[] = {0, 1, 0, 0}, no_bias[] = {0};
+const float photo[] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, upper_right[] = {0, 1, 0, 0}, no_bias[] = {0}, turned_kernel[] = {0, 0, 1, 0};
 
 }  // namespace
 
@@ -88,6 +81,29 @@ TEST_CASE("Keras 1 with channels first on TensorFlow: (filters, channels, rows, 
 }
 
 TEST_CASE("weights before Keras 1.1: layers and arrays have numbers only") {
+    const TemporaryFolder folder;
+    const std::string path = (folder / "w.h5").string();
+    {
+        Hdf5Writer file(path);
+        file.dataset("/layer_0/param_0", Tensor::from({2, 2, 1, 1}, upper_right));
+        file.dataset("/layer_0/param_1", Tensor::from({1}, no_bias));
+        file.commit();
+    }
+    const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), number = H5Screate(H5S_SCALAR);
+    for (const auto& [group, name, value] : {std::tuple("/", "nb_layers", 1), std::tuple("/layer_0", "nb_params", 2)}) {
+        const hid_t a = H5Acreate_by_name(file, group, name, H5T_NATIVE_INT, number, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+        REQUIRE(H5Awrite(a, H5T_NATIVE_INT, &value) >= 0);
+        H5Aclose(a);
+    }
+    H5Sclose(number), H5Fclose(file);
+
+    write_file(folder / "config.json", convolution1("tf", {nullptr, 3, 3, 1}).dump());
+    const LoadedModel loaded = load_model({path, (folder / "config.json").string(), ""});
+    CHECK(same_bits(loaded.model.weighted_layers().at(0)->weight("kernel").reshaped({4}).clone(), Tensor::from({4}, turned_kernel)));
+    CHECK_FALSE(loaded.notes.empty());  // matched by order, and turned: names without ":0" are Theano's
+}
+
+TEST_CASE("an HDF5 file without either kind of list is none of Keras's") {
     const TemporaryFolder folder;
     {
         Hdf5Writer file(folder / "w.h5");

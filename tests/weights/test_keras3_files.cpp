@@ -128,6 +128,18 @@ TEST_CASE("convert: hard_sigmoid of Keras 2 is another function than Keras 3's; 
     const LoadedModel old = load_model({(folder / "old.h5").string(), "", ""});
     convert_model(folder / "new.keras", old);
     CHECK(relative_error(output_of(load_model({(folder / "new.keras").string(), "", ""}).model), output_of(old.model)) <= 1e-6);
+    save_model(folder / "saved.h5", old.model, {});
+    CHECK(relative_error(output_of(load_model({(folder / "saved.h5").string(), "", ""}).model), output_of(old.model)) <= 1e-6);
+}
+
+TEST_CASE("convert: a hard_sigmoid of Keras 2 that no numbers can make up for is refused") {
+    const TemporaryFolder folder;
+    Json config = tiny_config(16, 3, "linear");
+    config["config"]["layers"].push_back(layer_json("Activation", "squashed", {{"activation", "hard_sigmoid"}}));
+    write_model(folder / "old.h5", config.dump(), tiny_weights());
+    const LoadedModel old = load_model({(folder / "old.h5").string(), "", ""});
+    CHECK_THROWS_WITH_AS(convert_model(folder / "new.keras", old), doctest::Contains("layer 'squashed': its hard_sigmoid"), Error);
+    CHECK_FALSE(std::filesystem::exists(folder / "new.keras"));
 }
 
 TEST_CASE("archives that are none of Keras's are refused in one line that says what they look like") {
