@@ -19,7 +19,8 @@ struct Roles {
         std::optional<std::size_t> place[3];
         std::size_t next = 0;
         const Value *call = config.find("call"), *given = call ? call->find("arguments") : nullptr;
-        const List positional = given && given->as<List>() ? *given->as<List>() : List(inputs);
+        List positional = given && given->as<List>() ? *given->as<List>() : List(inputs);
+        if (positional.size() == 1 && positional[0].as<List>()) positional = List(*positional[0].as<List>());  // Keras 2 lists its inputs
         for (std::size_t i = 0; i < positional.size() && i < 3; i++)
             if (positional[i].is_null()) place[i] = next++;
         if (const Value* keywords = call ? call->find("keywords") : nullptr)
@@ -56,7 +57,7 @@ Tensor mask(Index queries, Index keys, bool causal, Index window, const Tensor& 
 class MultiHeadAttention : public Layer {
 public:
     explicit MultiHeadAttention(const Config& config)
-        : Layer(config), grouped_(config.class_name == "GroupedQueryAttention"),
+        : Layer(config), grouped_(config.class_name != "MultiHeadAttention"),
           heads_(config.integer(grouped_ ? "num_query_heads" : "num_heads", 0)),
           shared_heads_(grouped_ ? config.integer("num_key_value_heads", 0) : heads_),
           key_dim_(config.integer(grouped_ ? "head_dim" : "key_dim", 0)), value_dim_(config.integer("value_dim", key_dim_)),
@@ -81,7 +82,7 @@ public:
         if (axes_.empty())
             for (int axis = 1; axis < rank - 1; axis++) axes_.push_back(axis);
         if ((roles_.causal || window_) && (rank != 3 || axes_.size() != 1)) reject("a mask is known along a single axis only");
-        output_ = keras_config.integer("output_shape", query[-1]);
+        output_ = keras_config.each("output_shape", 1, query[-1])[0];
         project("query", query[-1], heads_, key_dim_);
         project("key", key[-1], shared_heads_, key_dim_);
         if (gated_) project("gate", query[-1], heads_, value_dim_);

@@ -7,24 +7,31 @@ namespace limn {
 
 namespace {
 
+// y / sqrt(mean of x^2 + epsilon) over the axes
+Var over_root_mean_square(Tape& tape, const Var& y, const Var& x, const std::vector<int>& axes, double epsilon) {
+    return divide(tape, y, sqrt(tape, shift(tape, mean(tape, multiply(tape, x, x), axes), epsilon)));
+}
+
+Var centred(Tape& tape, const Var& x, const std::vector<int>& axes) { return subtract(tape, x, mean(tape, x, axes)); }
+
 // (x - mean) / sqrt(variance + epsilon) over the axes
 Var standardized(Tape& tape, const Var& x, const std::vector<int>& axes, double epsilon) {
-    const Var centred = subtract(tape, x, mean(tape, x, axes));
-    const Var variance = mean(tape, multiply(tape, centred, centred), axes);
-    return divide(tape, centred, sqrt(tape, shift(tape, variance, epsilon)));
+    const Var c = centred(tape, x, axes);
+    return over_root_mean_square(tape, c, c, axes, epsilon);
 }
 
 // LayerNormalization (Ba et al. 2016): y = gamma * (x - mean) / sqrt(variance + epsilon) + beta
 // RMSNormalization (Zhang & Sennrich 2019): y = gamma * x / sqrt(mean of x^2 + epsilon)
+// LayerNormalization(rms_scaling=True), of Keras alone and deprecated there: y = gamma * x / sqrt(variance + epsilon)
 class LayerNormalization : public Layer {
 public:
     explicit LayerNormalization(const Config& config) : Layer(config), gamma_("gamma") {
         const bool rms_layer = config.class_name == "RMSNormalization";
-        rms_ = rms_layer || config.flag("rms_scaling", false);
+        kind_ = rms_layer ? Kind::root_mean_square : config.flag("rms_scaling", false) ? Kind::variance_only : Kind::standardized;
         if (rms_layer) gamma_ = "scale";
         epsilon_ = config.number("epsilon", rms_layer ? 1e-6 : 1e-3);
-        with_gamma_ = rms_ || config.flag("scale", true);
-        with_beta_ = !rms_ && config.flag("center", true);
+        with_gamma_ = kind_ != Kind::standardized || config.flag("scale", true);
+        with_beta_ = kind_ == Kind::standardized && config.flag("center", true);
     }
     void build(const std::vector<Shape>& inputs) override {
         const int rank = inputs[0].rank();
@@ -46,8 +53,8 @@ public:
     MaskUse mask_use(const std::vector<int>&) const override { return {.passes = 0}; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Var& x = in[0];
-        Var y = rms_ ? divide(tape, x, sqrt(tape, shift(tape, mean(tape, multiply(tape, x, x), axes_), epsilon_)))
-                     : standardized(tape, x, axes_, epsilon_);
+        Var y = kind_ == Kind::standardized ? standardized(tape, x, axes_, epsilon_)
+                                            : over_root_mean_square(tape, x, kind_ == Kind::variance_only ? centred(tape, x, axes_) : x, axes_, epsilon_);
         if (with_gamma_) y = multiply(tape, y, tape.parameter(weight(gamma_).reshaped(affine_)));
         if (with_beta_) y = add(tape, y, tape.parameter(weight("beta").reshaped(affine_)));
         return y;
@@ -55,7 +62,8 @@ public:
 
 private:
     std::string gamma_;
-    bool rms_ = false, with_gamma_ = true, with_beta_ = true;
+    enum class Kind { standardized, root_mean_square, variance_only } kind_ = Kind::standardized;
+    bool with_gamma_ = true, with_beta_ = true;
     double epsilon_ = 0;
     std::vector<int> axes_;
     Shape affine_;

@@ -537,14 +537,16 @@ std::vector<std::string> split(std::string_view text, char at) {
     }
 }
 
-// "math.reduce_mean" -> "reduce_mean", "TrueDivide" -> "true_divide"
+// "math.reduce_mean" -> "reduce_mean", "TrueDivide" -> "true_divide", "ReLU" -> "re_lu"
 std::string plain_name(std::string name) {
     name.erase(0, name.rfind('.') + 1);
     std::string plain;
+    char before = 0;
     for (char c : name) {
         const bool upper = c >= 'A' && c <= 'Z';
-        if (upper && !plain.empty() && std::islower(static_cast<unsigned char>(plain.back()))) plain += '_';
+        if (upper && before >= 'a' && before <= 'z') plain += '_';
         plain += upper ? char(c - 'A' + 'a') : c;
+        before = c;
     }
     return plain;
 }

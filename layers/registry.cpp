@@ -46,6 +46,7 @@ static const std::map<std::string, Maker>& makers() {
         {"Normalization", make_normalization},
         {"MultiHeadAttention", make_multi_head_attention},
         {"GroupedQueryAttention", make_multi_head_attention},
+        {"GroupQueryAttention", make_multi_head_attention},  // its public name
         {"Attention", make_attention},
         {"AdditiveAttention", make_attention},
         {"Activation", make_activation_layer},

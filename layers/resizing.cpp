@@ -14,6 +14,7 @@ namespace {
 struct Kernel {
     double reach;
     std::function<double(double)> weight;
+    double steps = 0;  // TensorFlow looks the weights up in a table of so many places between two pixels, unless it smooths
 };
 
 double sinc(double x) { return x == 0 ? 1 : std::sin(M_PI * x) / (M_PI * x); }
@@ -30,7 +31,8 @@ const std::map<std::string, Kernel>& kernels() {
           [](double x) {
               x = std::abs(x);
               return x < 1 ? (1.5 * x - 2.5) * x * x + 1 : x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0;
-          }}},
+          },
+          1024}},
         {"lanczos3", lanczos(3)},
         {"lanczos5", lanczos(5)},
     };
@@ -43,7 +45,8 @@ Tensor weights_along(Index from, Index to, const Kernel& kernel, bool antialias)
     const double step = double(from) / double(to), width = antialias ? std::max(step, 1.0) : 1.0;
     for (Index p = 0; p < to; p++) {
         double* row = weights.data<double>() + p * from;
-        const double centre = (double(p) + 0.5) * step;
+        double centre = (double(p) + 0.5) * step;
+        if (kernel.steps && !antialias) centre = std::rint((centre - 0.5) * kernel.steps) / kernel.steps + 0.5;
         const Index first = std::max<Index>(0, Index(std::floor(centre - kernel.reach * width)));
         const Index last = std::min<Index>(from - 1, Index(std::ceil(centre + kernel.reach * width)));
         double total = 0;

@@ -101,6 +101,14 @@ bool same_role(const std::string& stored, const std::string& wanted) {
     return stored == wanted || (stored == "kernel" && (wanted == "depthwise_kernel" || wanted == "embeddings"));
 }
 
+// Is this the stored array of that weight, as far as names tell? A layer of several parts names them, too: "query/kernel".
+bool names_weight(const StoredWeight& stored, const Layer& layer, const Weight& weight, bool only_layer) {
+    const std::string part = without_last_part(weight.name);
+    if (!part.empty() && last_part(stored.owner) != part) return false;
+    const std::string owner = part.empty() ? stored.owner : without_last_part(stored.owner);
+    return same_role(stored.role, last_part(weight.name)) && (only_layer || names_layer(owner, layer.name));
+}
+
 Tensor read_joined(const Hdf5File& file, const std::vector<std::string>& parts) {
     if (parts.size() == 1) return file.read(parts[0]);
     Shape shape = file.shape(parts[0]);
@@ -139,8 +147,7 @@ void load_group(const Hdf5File& file, const std::string& group_name, const std::
         for (Weight& weight : layer->weights) {
             std::vector<StoredWeight*> candidates;
             for (StoredWeight& s : stored)
-                if (!s.used && same_role(s.role, weight.name) && (layers.size() == 1 || names_layer(s.owner, layer->name)))
-                    candidates.push_back(&s);
+                if (!s.used && names_weight(s, *layer, weight, layers.size() == 1)) candidates.push_back(&s);
             if (candidates.size() != 1) {
                 by_name = false;
                 continue;
