@@ -56,29 +56,35 @@ struct StoredGroup {
 };
 
 // All layers at and below a group that have arrays, models and wrappers inside included.
-void collect_groups(const Hdf5File& file, const std::string& at, std::vector<StoredGroup>& groups, int depth = 0) {
+// of_wrapper: what the wrapper at this place has itself, which limn counts to the layer in it.
+void collect_groups(const Hdf5File& file, const std::string& at, std::vector<StoredGroup>& groups, const std::vector<std::string>& of_wrapper = {},
+                    int depth = 0) {
     LIMN_CHECK(depth < 16, "{}: models are nested too deeply", file.path().string());
-    const auto add = [&](const std::string& group) {
+    const auto add = [&](const std::string& group, const std::vector<std::string>& more = {}) {
         if (!file.is_group(group)) return;
         const std::string vars = group + "/vars";
         StoredGroup stored{group, file.is_group(vars) && file.has_attribute(vars, "name") ? file.text(vars, "name") : "",
                            arrays_below(file, group)};
-        if (!stored.arrays.empty()) groups.push_back(std::move(stored));
-        collect_groups(file, group, groups, depth + 1);
+        stored.arrays.insert(stored.arrays.end(), more.begin(), more.end());
+        if (file.is_group(group + "/layer") && !stored.arrays.empty()) {
+            // SpectralNormalization: the kernel of the layer in it once more, and a vector
+            collect_groups(file, group, groups, {stored.arrays.back()}, depth + 1);
+        } else {
+            if (!stored.arrays.empty()) groups.push_back(std::move(stored));
+            collect_groups(file, group, groups, {}, depth + 1);
+        }
     };
     for (const std::string& container : containers)
         if (file.is_group(at + "/" + container))
             for (const std::string& child : file.children(at + "/" + container)) add(at + "/" + container + "/" + child);
-    for (const std::string& inner : wrapped) add(at + "/" + inner);
+    for (const std::string& inner : wrapped) add(at + "/" + inner, of_wrapper);
 }
 
-// Does an array of this path hold a weight of this name? "query/kernel" lies below "query_dense"; plain names lie anywhere.
-bool belongs(const std::string& array, const std::string& weight) {
-    const auto slash = weight.find('/');
-    if (slash == std::string::npos) return true;
-    const std::string part = weight.substr(0, slash);
-    const std::string owner = part == "attention_output" ? "output" : part;
-    return array.find("/" + owner) != std::string::npos;
+// Does an array of this path hold this weight? Weights of a part lie below it ("_query_dense" in tf.keras), plain ones anywhere.
+bool belongs(const std::string& array, const Layer& layer, const Weight& weight) {
+    if (weight.name.find('/') == std::string::npos) return true;
+    const std::string part = last_of(place_in_layer(layer, weight)), owner = last_of(parent_of(parent_of(array)));
+    return owner == part || "_" + owner == part || owner == "_" + part;
 }
 
 void fill(const Hdf5File& file, Layer& layer, StoredGroup& stored) {
@@ -86,7 +92,7 @@ void fill(const Hdf5File& file, Layer& layer, StoredGroup& stored) {
                file.path().string(), layer.name, layer.class_name, stored.arrays.size(), stored.path, layer.weights.size());
     std::vector<std::string> arrays = stored.arrays;
     for (Weight& weight : layer.weights) {
-        const auto at = std::find_if(arrays.begin(), arrays.end(), [&](const std::string& array) { return belongs(array, weight.name); });
+        const auto at = std::find_if(arrays.begin(), arrays.end(), [&](const std::string& array) { return belongs(array, layer, weight); });
         LIMN_CHECK(at != arrays.end(), "{}: layer '{}' ({}): the file holds no '{}'", file.path().string(), layer.name, layer.class_name,
                    weight.name);
         const Shape found = file.shape(*at);
@@ -127,7 +133,7 @@ void walk_config(const Json& model, const std::string& path, const std::string& 
     for (const Json& layer : layers) {
         const std::string class_name = layer.at("class_name").get<std::string>();
         if (class_name == "InputLayer" && model.value("class_name", std::string()) == "Sequential") continue;
-        const std::string snake = snake_case(class_name);
+        const std::string snake = snake_case(class_name == "GroupQueryAttention" ? "GroupedQueryAttention" : class_name);  // its own name
         const int count = used[snake]++;
         walk_layer(layer, path, store + "/layers/" + (count ? fmt::format("{}_{}", snake, count) : snake), out, depth);
     }
@@ -151,6 +157,16 @@ std::string snake_case(const std::string& class_name) {
         out += char(std::tolower(c));
     }
     return out;
+}
+
+std::string place_in_layer(const Layer& layer, const Weight& weight) {
+    const std::string& kind = layer.class_name;
+    if (kind.ends_with("LSTM") || kind.ends_with("GRU") || kind == "SimpleRNN" || kind == "RNN") return "/cell";
+    const auto slash = weight.name.find('/');
+    if (slash == std::string::npos) return "";
+    const std::string part = weight.name.substr(0, slash);
+    const bool hidden = part == "gate" || kind != "MultiHeadAttention";
+    return (hidden ? "/_" : "/") + (part == "attention_output" ? "output" : part) + "_dense";
 }
 
 StorePaths store_paths(const std::string& config) {
@@ -180,7 +196,7 @@ void load_keras3_weights(const Hdf5File& file, const StorePaths& paths, Model& m
         const std::string expected = at == paths.end() ? "" : at->second, name = last_of(layer->name);
         const auto same_container = [&](const StoredGroup& g) { return expected.empty() || parent_of(g.path) == parent_of(expected); };
         auto found = std::find_if(groups.begin(), groups.end(),
-                                  [&](const StoredGroup& g) { return g.path == expected && (g.name.empty() || g.name == name); });
+                                  [&](const StoredGroup& g) { return g.path == expected && (g.name.empty() || g.name == name || last_of(expected) == "layer"); });
         if (found == groups.end())
             found = std::find_if(groups.begin(), groups.end(),
                                  [&](const StoredGroup& g) { return !g.used && g.name == name && same_container(g); });

@@ -20,6 +20,9 @@ bool has_keras3_weights(const Hdf5File& file);
 using StorePaths = std::map<std::string, std::string>;
 StorePaths store_paths(const std::string& config);
 
+// Where below its layer's place a weight's array lies: an LSTM's "kernel" in "/cell", an attention's "query/kernel" in "/query_dense".
+std::string place_in_layer(const Layer& layer, const Weight& weight);
+
 // "GlobalAveragePooling2D" -> "global_average_pooling2d", as Keras names classes in its files.
 std::string snake_case(const std::string& class_name);
 

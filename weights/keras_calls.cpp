@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "layers/layer.h"
 #include "weights/json_value.h"
 
 namespace limn {
@@ -113,6 +114,13 @@ Call call_of_keras_3(const Json& node, const std::string& where) {
     return call;
 }
 
+// HDF5 files leave out the module, but layers say whether they are trainable, or at least what numbers they compute with.
+bool is_function(const std::string& class_name, const Json& config) {
+    if (!config.is_object() || config.contains("trainable")) return false;
+    const std::vector<std::string> layers = known_layers();
+    return !config.contains("dtype") || !std::ranges::count(layers, class_name);
+}
+
 }  // namespace
 
 std::vector<Reference> references_from(const Json& j, const std::string& where) {
@@ -148,10 +156,9 @@ std::optional<Dict> operation_of(const Json& layer, const std::string& class_nam
     if (class_name == "TFOpLambda" || class_name == "SlicingOpLambda")  // Keras 2: x + 3 is "math.add"
         return Dict{
             {"operation", json_text(config, "function", "a " + class_name)}, {"arguments", call.arguments}, {"keywords", call.keywords}};
-    // Keras 3: the class is the function, and some of its arguments are settings. HDF5 files leave out the module, but only layers say
-    // whether they are trainable.
+    // Keras 3: the class is the function, and some of its arguments are settings.
     if (module.starts_with("keras.src.ops") || module.starts_with("keras.src.activations") ||
-        (call.keras_3 && module.empty() && config.is_object() && !config.contains("trainable"))) {
+        (call.keras_3 && module.empty() && is_function(class_name, config))) {
         Dict keywords = call.keywords;
         for (const auto& [key, item] : config.items())
             if (!item.is_null()) keywords.emplace(key, value_from(item));

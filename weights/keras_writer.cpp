@@ -122,12 +122,13 @@ std::vector<PlacedWeight> ordered_weights(const Layers& layers) {
     return list;
 }
 
-bool has_gates(const Layer& layer) { return layer.class_name == "LSTM" || layer.class_name == "GRU"; }
+bool has_gates(const Layer& layer) { return layer.class_name.ends_with("LSTM") || layer.class_name.ends_with("GRU"); }
 
 // Is the layer's activation, or that of its gates, Keras 1's and 2's hard_sigmoid?
 bool old_hard_sigmoid(const Layer& layer, const char* key, const char* otherwise) {
     const Config& config = layer.keras_config;
     const Value* given = config.find(key);
+    if (!given && layer.class_name.starts_with("CuDNN")) return false;
     return config.keras_major < 3 && (!given || given->as<std::string>()) && config.text(key, otherwise) == "hard_sigmoid";
 }
 
@@ -136,7 +137,7 @@ Tensor as_keras3(const Layer& layer, const Weight& weight) {
     const bool gates = has_gates(layer);
     if (!(gates ? old_hard_sigmoid(layer, "recurrent_activation", "hard_sigmoid") : old_hard_sigmoid(layer, "activation", "linear")))
         return weight.value;
-    const Index columns = weight.shape.rank() ? weight.shape[-1] : 1, each = columns / (layer.class_name == "LSTM" ? 4 : 3);
+    const Index columns = weight.shape.rank() ? weight.shape[-1] : 1, each = columns / (layer.class_name.ends_with("LSTM") ? 4 : 3);
     Tensor scaled = weight.value.host().clone();
     for (Index i = 0; i < scaled.size(); i++)  // LSTM: input, forget, cell, output; GRU: update, reset, new: the third is no gate
         if (!gates || i % columns / std::max<Index>(each, 1) != 2) scaled.data()[i] *= 1.2f;
@@ -175,29 +176,29 @@ void write_legacy(Hdf5Writer& file, const Layers& layers, const std::vector<std:
     file.attribute("/model_weights", "backend", std::string("tensorflow"));
 }
 
-// Keras 3 keeps the arrays of a layer's parts below them: "cell/vars/0", "query_dense/vars/0".
-std::string part_of(const Layer& layer, const Weight& weight) {
-    if (layer.class_name == "LSTM" || layer.class_name == "GRU" || layer.class_name == "SimpleRNN" || layer.class_name == "RNN")
-        return "/cell";
-    const auto slash = weight.name.find('/');
-    if (slash == std::string::npos) return "";
-    const std::string part = weight.name.substr(0, slash);
-    return "/" + (part == "attention_output" ? "output" : part) + "_dense";
-}
-
 void write_keras3(Hdf5Writer& file, const Layers& layers, const StorePaths& paths) {
     for (const auto& [path, layer] : layers) {
         const auto store = paths.find(path);
         LIMN_CHECK(store != paths.end(), "layer '{}' has no place in the file", path);
         std::map<std::string, int> counts;
-        for (const Weight& weight : layer->weights) {
-            const std::string group = store->second + part_of(*layer, weight) + "/vars";
+        const auto add = [&, layer = layer, path = path](const std::string& place, const Weight& weight) {
+            const std::string group = place + "/vars";
             const int number = counts[group]++;
             if (number == 0) {
                 file.group(group);
                 file.attribute(group, "name", path.substr(path.rfind('/') + 1));
             }
             file.dataset(group + "/" + std::to_string(number), as_keras3(*layer, weight));
+        };
+        for (const Weight& weight : layer->weights) {
+            if (weight.name != "vector_u") {
+                add(store->second + place_in_layer(*layer, weight), weight);
+                continue;
+            }
+            // SpectralNormalization's own arrays: the kernel of the layer that it wraps once more, and the vector
+            const std::string wrapper = store->second.substr(0, store->second.rfind('/'));
+            add(wrapper, *std::ranges::find_if(layer->weights, [](const Weight& w) { return w.shape.rank() > 1; }));
+            add(wrapper, weight);
         }
     }
 }
@@ -274,6 +275,8 @@ void convert_model(const std::filesystem::path& path, const LoadedModel& loaded,
     }
     LIMN_CHECK(extension == ".h5" || extension == ".hdf5", "{}: the name should end in .h5 or .keras, which says what is written",
                path.string());
+    LIMN_CHECK(config.find("\"__ellipsis__\"") == std::string::npos,
+               "{}: the network cuts with '...', which Keras reads from .keras files only: write one", path.string());
     write_whole(path, config, layers, "3.0.0", {loaded.labels, loaded.preprocess, loaded.size, loaded.resize}, precision);
 }
 

@@ -51,9 +51,25 @@ bool is_dropped(const std::string& key, const std::string& class_name) {
            std::any_of(std::begin(dropped), std::end(dropped), [&](const char* d) { return key == d; });
 }
 
+// What Keras 1 and 2 took for granted where Keras 3 takes something else, and their classes that Keras 3 has under another name.
+void say_for_keras3(std::string& class_name, Dict& settings) {
+    const bool cudnn = class_name.starts_with("CuDNN");
+    if (cudnn) class_name.erase(0, std::string_view("CuDNN").size());
+    if (class_name == "LSTM" || class_name == "GRU")
+        settings.emplace("recurrent_activation", std::string(cudnn ? "sigmoid" : "hard_sigmoid"));
+    if (class_name == "GRU") settings.emplace("reset_after", cudnn);
+    if (class_name == "ThresholdedReLU") {
+        class_name = "ReLU";
+        const auto theta = settings.extract("theta");
+        settings["threshold"] = theta.empty() ? Value(1.0) : theta.mapped();
+    }
+}
+
 class Moderniser {
 public:
-    explicit Moderniser(const Model& model) : model_(model) {}
+    explicit Moderniser(const Model& model) : model_(model) {
+        for (const Node& node : model.nodes()) keras_major_ = std::min(keras_major_, node.layer->keras_config.keras_major);
+    }
 
     Json model(Json j, const std::string& path) {
         if (j["class_name"] == "Model") j["class_name"] = "Functional";
@@ -113,6 +129,7 @@ private:
         std::string modern_class = class_name;
         Dict settings = *value_from(nlohmann::json(config)).as<Dict>();
         translate_keras1(modern_class, settings);
+        if (keras_major_ < 3) say_for_keras3(modern_class, settings);
         if (class_name == "Lambda") {
             modern_class = "Rescaling";
             settings = rescaling(path + name);
@@ -162,6 +179,7 @@ private:
     }
 
     const Model& model_;
+    int keras_major_ = 3;  // of the file; inputs that stand in no configuration say nothing
 };
 
 }  // namespace

@@ -41,6 +41,21 @@ Tensor from_keras1(const Layer& layer, const Weight& weight, const Tensor& x) {
     return x;
 }
 
+// cuDNN reads each gate's kernel as (units, inputs) row by row, and adds biases to both products.
+Tensor from_cudnn(const Layer& layer, const Weight& weight, const Tensor& x) {
+    if (weight.name == "bias") {
+        if (x.size() != 2 * weight.shape[-1]) return x;
+        if (layer.class_name == "CuDNNGRU") return x.reshaped(weight.shape);
+        Tensor sum(weight.shape);
+        for (Index i = 0; i < sum.size(); i++) sum.data()[i] = x.data()[i] + x.data()[sum.size() + i];
+        return sum;
+    }
+    if (x.shape() != weight.shape) return x;
+    const Index gates = layer.class_name == "CuDNNGRU" ? 3 : 4, rows = x.shape()[0], units = x.shape()[1] / gates;
+    const Tensor by_gate = transposed(x.reshaped({rows, gates, units}), {1, 0, 2}).reshaped({gates, units, rows});
+    return transposed(by_gate, {2, 0, 1}).reshaped(weight.shape);
+}
+
 }  // namespace
 
 bool convolves(const Layer& layer) {
@@ -49,6 +64,7 @@ bool convolves(const Layer& layer) {
 }
 
 Tensor todays_layout(const Layer& layer, const Weight& weight, const Tensor& stored, const WrittenBy& by) {
+    if (layer.class_name.starts_with("CuDNN")) return from_cudnn(layer, weight, stored);
     if (weight.name != "kernel" || !convolves(layer)) return stored;
     Tensor x = by.keras_major < 2 ? from_keras1(layer, weight, stored) : stored;
     if (x.shape() != weight.shape && x.shape().rank() == 4) {

@@ -36,7 +36,7 @@ def is_branch(layer):
                 yield node
             elif kind in ("Dropout", "Activation"):
                 yield from sums_behind(node.operation)
-    return any(not t._keras_history.operation.weights and type(t._keras_history.operation).__name__ != "Dropout"
+    return any(not getattr(t._keras_history.operation, "weights", None) and type(t._keras_history.operation).__name__ != "Dropout"
                for node in sums_behind(layer) for t in node.input_tensors)
 
 def bring_to_life(keras, np, model, rng, batch):

@@ -7,6 +7,7 @@
 #include "tests/support_models.h"
 #include "weights/keras1.h"
 #include "weights/keras_config.h"
+#include "weights/keras_writer.h"
 #include "weights/older_layouts.h"
 
 using namespace limn;
@@ -189,4 +190,67 @@ TEST_CASE("layers with channels first beside others with channels last are moved
     Tensor x({1, 4, 6, 2});
     for (Index i = 0; i < x.size(); i++) x.data()[i] = float(i);
     CHECK(output_of(model, x).at({0, 0, 0, 0}) == 3);
+}
+
+TEST_CASE("cuDNN's cells: each gate's kernel lies row by row as (units, inputs), biases of both products follow one another") {
+    for (const char* kind : {"CuDNNLSTM", "CuDNNGRU"}) {
+        CAPTURE(kind);
+        const bool gru = kind == std::string("CuDNNGRU");
+        const Index gates = gru ? 3 : 4, inputs = 3, units = 2;
+        const Json config = {{"class_name", "Sequential"},
+                             {"config", {layer_json(kind, "cell", {{"units", units}, {"batch_input_shape", {nullptr, 4, inputs}}})}}};
+        const std::vector<StoredArray> arrays = {{"cell", "kernel", random_tensor({inputs, gates * units}, 1)},
+                                                 {"cell", "recurrent_kernel", random_tensor({units, gates * units}, 2)},
+                                                 {"cell", "bias", random_tensor({2 * gates * units}, 3)}};
+        const TemporaryFolder folder;
+        write_keras1(folder / "m.h5", config.dump(), arrays, ":0");
+        const LoadedModel loaded = load_model({(folder / "m.h5").string(), "", ""});
+        const Layer& cell = *loaded.model.weighted_layers().at(0);
+        for (const StoredArray& a : arrays) {
+            CAPTURE(a.name);
+            const Tensor& found = cell.weight(a.name);
+            const float *from = a.values.data(), *to = found.data();
+            if (a.name == "bias") {
+                REQUIRE(found.shape() == (gru ? Shape{2, gates * units} : Shape{gates * units}));
+                for (Index i = 0; i < found.size(); i++) CHECK(to[i] == (gru ? from[i] : from[i] + from[gates * units + i]));
+                continue;
+            }
+            const Index rows = found.shape()[0], columns = gates * units;
+            for (Index g = 0; g < gates; g++)
+                for (Index r = 0; r < rows; r++)
+                    for (Index u = 0; u < units; u++) {
+                        const Index place = u * rows + r;  // in the gate's numbers, read row by row
+                        CHECK(to[r * columns + g * units + u] == from[place / units * columns + g * units + place % units]);
+                    }
+        }
+
+        // written for Keras 3 it is a plain cell that says what cuDNN took for granted
+        convert_model(folder / "plain.h5", loaded, Precision::f32);
+        const LoadedModel plain = load_model({(folder / "plain.h5").string(), "", ""});
+        const Tensor x = random_tensor({1, 4, inputs}, 4);
+        CHECK(plain.config.find(gru ? "\"GRU\"" : "\"LSTM\"") != std::string::npos);
+        CHECK(relative_error(output_of(plain.model, x), output_of(loaded.model, x)) == 0);
+    }
+}
+
+TEST_CASE("what Keras 2 took for granted is said when a network is written for Keras 3") {
+    // A GRU without reset_after, its gates with hard_sigmoid; a ThresholdedReLU, which Keras 3 no longer has.
+    const Json config = sequential_json({layer_json("InputLayer", "words", {{"batch_input_shape", {nullptr, 3, 2}}}),
+                                         layer_json("GRU", "gru", {{"units", 2}, {"activation", "tanh"}}),
+                                         layer_json("ThresholdedReLU", "threshold", {{"theta", 0.125}})});
+    const std::vector<StoredArray> arrays = {{"gru", "kernel", random_tensor({2, 6}, 1)},
+                                             {"gru", "recurrent_kernel", random_tensor({2, 6}, 2)},
+                                             {"gru", "bias", random_tensor({6}, 3)}};
+    const TemporaryFolder folder;
+    write_keras1(folder / "m.h5", config.dump(), arrays, ":0");
+    const LoadedModel loaded = load_model({(folder / "m.h5").string(), "", ""});
+    convert_model(folder / "m.keras", loaded, Precision::f32);
+    const LoadedModel written = load_model({(folder / "m.keras").string(), "", ""});
+    const Tensor x = random_tensor({2, 3, 2}, 4);
+    CHECK(relative_error(output_of(written.model, x), output_of(loaded.model, x)) <= 1e-6);
+    const Json layers = Json::parse(written.config)["config"]["layers"];
+    CHECK(layers[1]["config"]["reset_after"] == false);
+    CHECK(layers[1]["config"]["recurrent_activation"] == "hard_sigmoid");
+    CHECK(layers[2]["class_name"] == "ReLU");
+    CHECK(layers[2]["config"]["threshold"] == 0.125);
 }
