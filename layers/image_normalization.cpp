@@ -53,8 +53,9 @@ public:
     MaskUse mask_use(const std::vector<int>&) const override { return {.passes = 0}; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Var& x = in[0];
-        Var y = kind_ == Kind::standardized ? standardized(tape, x, axes_, epsilon_)
-                                            : over_root_mean_square(tape, x, kind_ == Kind::variance_only ? centred(tape, x, axes_) : x, axes_, epsilon_);
+        Var y = kind_ == Kind::standardized
+                    ? standardized(tape, x, axes_, epsilon_)
+                    : over_root_mean_square(tape, x, kind_ == Kind::variance_only ? centred(tape, x, axes_) : x, axes_, epsilon_);
         if (with_gamma_) y = multiply(tape, y, tape.parameter(weight(gamma_).reshaped(affine_)));
         if (with_beta_) y = add(tape, y, tape.parameter(weight("beta").reshaped(affine_)));
         return y;

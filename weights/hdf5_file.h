@@ -1,4 +1,4 @@
-// HDF5 files, in and out. The only file that knows the HDF5 library.
+// HDF5 files, in and out: hdf5_file.cpp reads, hdf5_writer.cpp writes. Nothing else knows the HDF5 library.
 //
 // Files come from anywhere and are not trusted: links that lead out of the file, storage outside it, virtual datasets
 // and sizes that make no sense are refused. Large float arrays are not copied: read() returns a view into the mapped
@@ -19,6 +19,10 @@
 #include "engine/tensor.h"
 
 namespace limn {
+
+// Paths in a file: "/a/b/c" -> "/a/b" and "c".
+inline std::string parent_of(const std::string& path) { return path.substr(0, path.find('/') == std::string::npos ? 0 : path.rfind('/')); }
+inline std::string last_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 class Hdf5File {
 public:

@@ -17,9 +17,6 @@ bool is_one_of(const std::string& name, const auto& names) {
     return std::find(std::begin(names), std::end(names), name) != std::end(names);
 }
 
-std::string parent_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
-std::string last_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
 // "conv2d_10" -> ("conv2d", 10): HDF5 lists names by letters, where conv2d_10 comes before conv2d_2.
 std::pair<std::string, int> counted(const std::string& name) {
     const auto digits = name.find_last_not_of("0123456789") + 1;
@@ -57,8 +54,8 @@ struct StoredGroup {
 
 // All layers at and below a group that have arrays, models and wrappers inside included.
 // of_wrapper: what the wrapper at this place has itself, which limn counts to the layer in it.
-void collect_groups(const Hdf5File& file, const std::string& at, std::vector<StoredGroup>& groups, const std::vector<std::string>& of_wrapper = {},
-                    int depth = 0) {
+void collect_groups(const Hdf5File& file, const std::string& at, std::vector<StoredGroup>& groups,
+                    const std::vector<std::string>& of_wrapper = {}, int depth = 0) {
     LIMN_CHECK(depth < 16, "{}: models are nested too deeply", file.path().string());
     const auto add = [&](const std::string& group, const std::vector<std::string>& more = {}) {
         if (!file.is_group(group)) return;
@@ -195,8 +192,9 @@ void load_keras3_weights(const Hdf5File& file, const StorePaths& paths, Model& m
         const auto at = paths.find(layer->name);
         const std::string expected = at == paths.end() ? "" : at->second, name = last_of(layer->name);
         const auto same_container = [&](const StoredGroup& g) { return expected.empty() || parent_of(g.path) == parent_of(expected); };
-        auto found = std::find_if(groups.begin(), groups.end(),
-                                  [&](const StoredGroup& g) { return g.path == expected && (g.name.empty() || g.name == name || last_of(expected) == "layer"); });
+        auto found = std::find_if(groups.begin(), groups.end(), [&](const StoredGroup& g) {
+            return g.path == expected && (g.name.empty() || g.name == name || last_of(expected) == "layer");
+        });
         if (found == groups.end())
             found = std::find_if(groups.begin(), groups.end(),
                                  [&](const StoredGroup& g) { return !g.used && g.name == name && same_container(g); });

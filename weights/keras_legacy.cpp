@@ -13,15 +13,9 @@ constexpr std::size_t most_weights = 1 << 16;  // the same layer can be listed m
 
 std::string joined(const std::string& group, const std::string& name) { return group == "/" ? "/" + name : group + "/" + name; }
 
-std::string last_part(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-std::string without_last_part(const std::string& path) {
-    const auto slash = path.rfind('/');
-    return slash == std::string::npos ? "" : path.substr(0, slash);
-}
-
 // "conv1_3/kernel:0" -> "kernel". Older versions wrote W, b, running_mean, running_std and appended counters: "block1_conv1_W_1:0".
 std::string role_of(const std::string& path) {
-    std::string name = last_part(path);
+    std::string name = last_of(path);
     if (const auto colon = name.rfind(':'); colon != std::string::npos) name.resize(colon);
     while (name.size() > 2 && std::isdigit(static_cast<unsigned char>(name.back()))) {
         const auto digits = name.find_last_not_of("0123456789");
@@ -56,12 +50,12 @@ struct StoredWeight {
 
 // "lstm_1/lstm_1_W_i:0" belongs to lstm_1, as "lstm_1/kernel:0" does: Keras 1 put the layer's name before the role.
 std::string owner_of(const std::string& path) {
-    std::string name = last_part(path);
+    std::string name = last_of(path);
     if (const auto colon = name.rfind(':'); colon != std::string::npos) name.resize(colon);
     if (const GateName gate = gate_name(name); gate.gate) name = gate.array;
     if (name.size() > 2 && (name.ends_with("_W") || name.ends_with("_U") || name.ends_with("_b")))
-        return without_last_part(path) + "/" + name.substr(0, name.size() - 2);
-    return without_last_part(path);
+        return parent_of(path) + "/" + name.substr(0, name.size() - 2);
+    return parent_of(path);
 }
 
 std::vector<StoredWeight> weights_of(const StoredLayer& layer) {
@@ -69,10 +63,10 @@ std::vector<StoredWeight> weights_of(const StoredLayer& layer) {
     std::map<std::string, std::size_t> joined;  // array of gates -> its place in the list
     std::vector<std::map<Index, std::string>> gates;
     for (const std::string& dataset : layer.weights) {
-        std::string name = last_part(dataset);
+        std::string name = last_of(dataset);
         if (const auto colon = name.rfind(':'); colon != std::string::npos) name.resize(colon);
         const GateName gate = gate_name(name);
-        const std::string array = without_last_part(dataset) + "/" + (gate.gate ? gate.array : name);
+        const std::string array = parent_of(dataset) + "/" + (gate.gate ? gate.array : name);
         const auto [at, fresh] = joined.emplace(gate.gate ? array : dataset, list.size());
         if (fresh) {
             list.push_back({{}, owner_of(dataset), role_of(array)});
@@ -87,9 +81,9 @@ std::vector<StoredWeight> weights_of(const StoredLayer& layer) {
 
 // Does `owner` ("tower/tower_conv", "ca", "conv1_3") name this layer ("tower/tower_conv")?
 bool names_layer(const std::string& owner, const std::string& layer) {
-    const std::string stored = last_part(owner), wanted = last_part(layer);
+    const std::string stored = last_of(owner), wanted = last_of(layer);
     if (stored == wanted) return true;
-    if (last_part(without_last_part(owner)) == wanted) return true;  // "bi/forward_lstm/lstm_cell": the weights of a cell
+    if (last_of(parent_of(owner)) == wanted) return true;  // "bi/forward_lstm/lstm_cell": the weights of a cell
     // a counter that Keras 2 appended when a name had been used before in the same process
     return stored.size() > wanted.size() && stored.starts_with(wanted) && stored[wanted.size()] == '_' &&
            stored.find_first_not_of("0123456789", wanted.size() + 1) == std::string::npos;
@@ -103,10 +97,10 @@ bool same_role(const std::string& stored, const std::string& wanted) {
 
 // Is this the stored array of that weight, as far as names tell? A layer of several parts names them, too: "query/kernel".
 bool names_weight(const StoredWeight& stored, const Layer& layer, const Weight& weight, bool only_layer) {
-    const std::string part = without_last_part(weight.name);
-    if (!part.empty() && last_part(stored.owner) != part) return false;
-    const std::string owner = part.empty() ? stored.owner : without_last_part(stored.owner);
-    return same_role(stored.role, last_part(weight.name)) && (only_layer || names_layer(owner, layer.name));
+    const std::string part = parent_of(weight.name);
+    if (!part.empty() && last_of(stored.owner) != part) return false;
+    const std::string owner = part.empty() ? stored.owner : parent_of(stored.owner);
+    return same_role(stored.role, last_of(weight.name)) && (only_layer || names_layer(owner, layer.name));
 }
 
 Tensor read_joined(const Hdf5File& file, const std::vector<std::string>& parts) {

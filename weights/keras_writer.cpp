@@ -186,7 +186,7 @@ void write_keras3(Hdf5Writer& file, const Layers& layers, const StorePaths& path
             const int number = counts[group]++;
             if (number == 0) {
                 file.group(group);
-                file.attribute(group, "name", path.substr(path.rfind('/') + 1));
+                file.attribute(group, "name", last_of(path));
             }
             file.dataset(group + "/" + std::to_string(number), as_keras3(*layer, weight));
         };
@@ -196,7 +196,7 @@ void write_keras3(Hdf5Writer& file, const Layers& layers, const StorePaths& path
                 continue;
             }
             // SpectralNormalization's own arrays: the kernel of the layer that it wraps once more, and the vector
-            const std::string wrapper = store->second.substr(0, store->second.rfind('/'));
+            const std::string wrapper = parent_of(store->second);
             add(wrapper, *std::ranges::find_if(layer->weights, [](const Weight& w) { return w.shape.rank() > 1; }));
             add(wrapper, weight);
         }
