@@ -47,6 +47,7 @@ Table table_of(const std::vector<PhotoRecord>& records, const std::vector<Metric
     table.columns = columns;
     std::vector<std::string> names;
     std::map<std::string, std::vector<const Rating*>> ratings;
+    const bool asks_where = std::ranges::any_of(columns, [](const Metric& m) { return m.needs != Needs::nothing; });
     for (const PhotoRecord& record : records) {
         if (!record.problem.empty()) {
             table.left_out.push_back(record.photo + ": " + record.problem);
@@ -57,10 +58,10 @@ Table table_of(const std::vector<PhotoRecord>& records, const std::vector<Metric
         for (const auto& [name, rating] : record.maps) {
             if (!ratings.contains(name)) names.push_back(name);
             ratings[name].push_back(&rating);
-            placed |= !rating.box_hits.empty();
+            placed |= !rating.box_hits.empty() || !rating.pixels.object.empty();
             for (const Metric& metric : columns) placed |= metric.needs != Needs::nothing && rating.numbers.contains(metric.id);
         }
-        table.without_place += !placed;
+        table.without_place += asks_where && !placed;
     }
     for (const std::string& name : names) table.rows.push_back({name, is_baseline(name), {}});
     parallel_for(Index(names.size()), [&](Index i) {

@@ -16,7 +16,7 @@ struct Table {
     std::vector<Row> rows;
     Index photos = 0;                   // rated
     std::vector<std::string> left_out;  // "PHOTO: why"
-    Index without_place = 0;            // photos of which nobody says where the object is
+    Index without_place = 0;            // photos of which nobody says where the object is, if that was asked
 };
 
 Table table_of(const std::vector<PhotoRecord>& records, const std::vector<Metric>& columns, const Bootstrap& options);

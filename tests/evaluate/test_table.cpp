@@ -218,6 +218,8 @@ TEST_CASE("the table: means, numbers of the whole set, the best method, and what
     CHECK(json["methods"][0]["numbers"]["pointing"]["value"] == 50);
     CHECK(!json["methods"][1]["numbers"].contains("drop"));
     CHECK(table_of({}, {metric("drop")}, {}).rows.empty());
+    CHECK(table_of({{"d.jpg", "", {}, {}, {}, 0, {}}}, {metric("pointing")}, {}).without_place == 1);
+    CHECK(table_of({{"d.jpg", "", {}, {}, {}, 0, {}}}, {metric("drop")}, {}).without_place == 0);  // nobody asked
     CHECK(terminal_text(table_of({}, {metric("drop")}, {}), 80) != "");
 }
 
