@@ -1,22 +1,29 @@
 // Attention: each query takes a mean of the values, weighted by a softmax of how well it fits their keys.
+#include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "autograd/ops.h"
 #include "layers/core.h"
+#include "layers/mask.h"
 
 namespace limn {
 
 namespace {
 
-// Which input is the query, the value and the key. A call may name them; everything else it names is refused unless it is a plain flag.
+// Which input is the query, the value and the key, and a mask given to the call. A call may name them; everything else it names is refused
+// unless it is a plain flag.
 struct Roles {
     std::size_t query = 0, value = 0, key = 0;  // their places among the inputs
-    bool causal = false;
+    std::optional<std::size_t> mask;
+    bool causal = false;  // not at later steps
+    Index window = 0;     // only at nearer ones
+    std::size_t inputs = 0;
 
     Roles() = default;
-    Roles(const Config& config, std::size_t inputs) {
-        std::optional<std::size_t> place[3];
+    Roles(const Config& config, std::size_t count) : inputs(count) {
+        std::optional<std::size_t> place[4];
         std::size_t next = 0;
         const Value *call = config.find("call"), *given = call ? call->find("arguments") : nullptr;
         List positional = given && given->as<List>() ? *given->as<List>() : List(inputs);
@@ -25,12 +32,12 @@ struct Roles {
             if (positional[i].is_null()) place[i] = next++;
         if (const Value* keywords = call ? call->find("keywords") : nullptr)
             for (const auto& [name, given_value] : *keywords->as<Dict>()) {
-                const std::string names[] = {"query", "value", "key"};
+                const std::string names[] = {"query", "value", "key", "attention_mask"};
                 const auto role = std::find(std::begin(names), std::end(names), name) - std::begin(names);
                 const List* list = given_value.as<List>();
                 const bool tensors = list && std::any_of(list->begin(), list->end(), [](const Value& v) { return v.is_null(); });
                 if (given_value.is_null() || tensors) {
-                    if (role == 3 || tensors)
+                    if (role == 4 || tensors)
                         config.reject(fmt::format("it is called with the tensor '{}', which limn does not know", name));
                     place[role] = next++;
                 }
@@ -39,17 +46,55 @@ struct Roles {
                 if (name == "return_attention_scores" && on) config.reject("it is asked for its scores, which limn does not give");
             }
         if (!place[0] || next != inputs) config.reject("it needs a query and a value");
-        query = *place[0], value = place[1].value_or(query), key = place[2].value_or(value);
+        query = *place[0], value = place[1].value_or(query), key = place[2].value_or(value), mask = place[3];
+    }
+
+    bool may_look(Index at, Index key_step) const { return !(causal && key_step > at) && !(window && std::abs(at - key_step) >= window); }
+
+    // What a query may look at, (N,queries,keys), by the masks of the inputs and the one that is given: 1, or 0 for steps that do not
+    // count, or `left_out` for all steps where the query itself is such a step. Nothing: it may look at all.
+    LayerPtr seen(const Layer& layer, const std::vector<int>& masks, float left_out, bool with_key) const {
+        if (!mask && std::ranges::all_of(masks, [](int m) { return m < 0; })) return {};
+        const auto shape = [*this, config = layer.keras_config](const std::vector<Shape>& in) {
+            if (in[query].rank() != 3 || (mask && in[*mask].rank() != 3)) config.reject("a mask is known along a single axis only");
+            return Shape{in[query][0], in[query][1], in[value][1]};
+        };
+        const auto computed = [*this, masks, left_out, with_key](const Backend&, const std::vector<Var>& in) {
+            const Index images = in[query].shape()[0], queries = in[query].shape()[1], keys = in[value].shape()[1];
+            std::vector<Tensor> of(masks.size());  // by input
+            for (std::size_t i = 0, next = masks.size(); i < masks.size(); i++)
+                if (masks[i] >= 0) of[i] = in[next++].value.host();
+            const Tensor given = mask ? in[*mask].value.host() : Tensor();
+            const auto counts = [](const Tensor& m, Index at) { return m.empty() || m.at_flat(at) != 0; };
+            Tensor m({images, queries, keys});
+            for (Index i = 0; i < m.size(); i++) {
+                const Index step = i / (queries * keys) * keys + i % keys;
+                const bool may = may_look(i / keys % queries, i % keys) && counts(of[value], step) &&
+                                 (!with_key || counts(of[key], step)) && counts(given, i);
+                m.data()[i] = counts(of[query], i / keys) ? float(may) : left_out;
+            }
+            return m.to(in[query].value.dtype()).on(in[query].value.device());
+        };
+        return std::make_shared<Mask>(layer.name, shape, computed);
     }
 };
 
-// (queries, keys): 0 where a query may look, else so little that nothing is left of it. Causal: not at later steps; window: only at nearer ones.
-Tensor mask(Index queries, Index keys, bool causal, Index window, const Tensor& beside) {
-    Tensor m = Tensor::zeros({queries, keys});
-    for (Index q = 0; q < queries; q++)
-        for (Index k = 0; k < keys; k++)
-            if ((causal && k > q) || (window && std::abs(q - k) >= window)) m.data()[q * keys + k] = -1e9f;
+// The same without any of these masks: (queries,keys).
+Tensor in_reach(const Roles& roles, Index queries, Index keys, const Tensor& beside) {
+    Tensor m({queries, keys});
+    for (Index i = 0; i < m.size(); i++) m.data()[i] = float(roles.may_look(i / keys, i % keys));
     return m.to(beside.dtype()).on(beside.device());
+}
+Tensor each(const Tensor& m, double (*f)(double)) {
+    Tensor y = m.host().clone();
+    with_type(y.dtype(), [&](auto zero) {
+        for (auto& v : y.values<decltype(zero)>()) v = decltype(zero)(f(double(v)));
+    });
+    return y.on(m.device());
+}
+// What to add to scores: so little that nothing is left after softmax of what may not be looked at.
+Tensor hidden(const Tensor& seen) {
+    return each(seen, [](double v) { return v == 1 ? 0 : -1e9; });
 }
 
 // MultiHeadAttention (Vaswani et al. 2017) and GroupedQueryAttention (Ainslie et al. 2023: several heads share a key and a value).
@@ -61,7 +106,7 @@ public:
           heads_(config.integer(grouped_ ? "num_query_heads" : "num_heads", 0)),
           shared_heads_(grouped_ ? config.integer("num_key_value_heads", 0) : heads_),
           key_dim_(config.integer(grouped_ ? "head_dim" : "key_dim", 0)), value_dim_(config.integer("value_dim", key_dim_)),
-          with_bias_(config.flag("use_bias", true)), gated_(config.flag("use_gate", false)), window_(config.integer("sliding_window", 0)) {
+          with_bias_(config.flag("use_bias", true)), gated_(config.flag("use_gate", false)) {
         for (Index size : {heads_, shared_heads_, key_dim_, value_dim_})
             if (size < 1 || size > 1 << 20) reject(fmt::format("a number of heads or channels of {} makes no sense", size));
         if (heads_ % shared_heads_) reject(fmt::format("{} heads cannot share {}", heads_, shared_heads_));
@@ -70,6 +115,7 @@ public:
     bool takes_keywords() const override { return true; }
     void build(const std::vector<Shape>& inputs) override {
         roles_ = Roles(keras_config, inputs.size());
+        roles_.window = keras_config.integer("sliding_window", 0);
         const Shape &query = inputs[roles_.query], &value = inputs[roles_.value], &key = inputs[roles_.key];
         const int rank = query.rank();
         if (rank < 3 || rank > 5 || value.rank() != rank || key.rank() != rank)
@@ -81,7 +127,7 @@ public:
         }
         if (axes_.empty())
             for (int axis = 1; axis < rank - 1; axis++) axes_.push_back(axis);
-        if ((roles_.causal || window_) && (rank != 3 || axes_.size() != 1)) reject("a mask is known along a single axis only");
+        if ((roles_.causal || roles_.window) && (rank != 3 || axes_.size() != 1)) reject("a mask is known along a single axis only");
         output_ = keras_config.each("output_shape", 1, query[-1])[0];
         project("query", query[-1], heads_, key_dim_);
         project("key", key[-1], shared_heads_, key_dim_);
@@ -92,10 +138,9 @@ public:
         if (with_bias_) weights.push_back({"attention_output/bias", {output_}, {}});
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[roles_.query].with(-1, output_); }
+    // The mask that is given to the call has no mask of its own.
     MaskUse mask_use(const std::vector<int>& masks) const override {
-        for (int mask : masks)
-            if (mask >= 0) reject("attention to steps that a mask leaves out is not known");
-        return {};
+        return {.passes = int(roles_.query), .reads_made = roles_.seen(*this, masks, 0, true)};
     }
 
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
@@ -117,13 +162,20 @@ public:
 
         Var scores = einsum(tape, queries + "ed," + keys + "ed->" + scores_axes, scale(tape, query, 1 / std::sqrt(double(key_dim_))), key);
         const Shape shape = scores.shape();
-        if (roles_.causal || window_) scores = add(tape, scores, mask(shape[-2], shape[-1], roles_.causal, window_, scores.value));
+        const Var may = in.size() > roles_.inputs ? reshape(tape, in.back(), {shape[0], 1, shape[-2], shape[-1]}) : Var();
+        if (!may.value.empty())  // Keras 3 exchanges hidden scores, so that nothing flows back to them; before, it added to them
+            scores = add(tape, keras_config.keras_major >= 3 ? multiply(tape, scores, may) : scores, hidden(may.value));
+        else if (roles_.causal || roles_.window)
+            scores = add(tape, scores, hidden(in_reach(roles_, shape[-2], shape[-1], scores.value)));
         Shape rows = shape;  // all that a query sees in one row
         for (std::size_t i = 1; i < axes_.size(); i++) {
             rows[-2] *= rows[-1];
             rows = rows.without(-1);
         }
-        const Var shares = reshape(tape, softmax(tape, reshape(tape, scores, rows)), shape);
+        Var shares = reshape(tape, softmax(tape, reshape(tape, scores, rows)), shape);
+        // who may look at nothing gets the mean of all; in Keras 3 nothing, if the layer has dropout for training
+        if (!may.value.empty() && keras_config.keras_major >= 3 && keras_config.number("dropout", 0) > 0)
+            shares = multiply(tape, shares, may);
         Var y = einsum(tape, scores_axes + "," + keys + "ed->" + queries + "ed", shares, value);
         if (gated_) y = multiply(tape, y, unary(tape, {.kind = Unary::sigmoid}, projected(tape, "gate", x)));
         y = einsum(tape, queries + "ed,edc->" + queries + "c", y, tape.parameter(weight("attention_output/kernel")));
@@ -151,7 +203,7 @@ private:
     bool grouped_;
     Index heads_, shared_heads_, key_dim_, value_dim_;
     bool with_bias_, gated_;
-    Index window_, output_ = 0;
+    Index output_ = 0;
     Roles roles_;
     std::vector<int> axes_;
 };
@@ -180,9 +232,7 @@ public:
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0].with(-1, in[1][-1]); }
     MaskUse mask_use(const std::vector<int>& masks) const override {
-        for (int mask : masks)
-            if (mask >= 0) reject("attention to steps that a mask leaves out is not known");
-        return {};
+        return {.passes = int(roles_.query), .reads_made = roles_.seen(*this, masks, -1, false)};
     }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Var &query = in[roles_.query], &value = in[roles_.value], &key = in[roles_.key];
@@ -199,8 +249,14 @@ public:
             scores = einsum(tape, "bqc,bkc->bqk", query, key);
             if (scaled_) scores = multiply(tape, scores, tape.parameter(weight("scale")));
         }
-        if (roles_.causal) scores = add(tape, scores, mask(scores.shape()[1], scores.shape()[2], true, 0, scores.value));
-        return einsum(tape, "bqk,bkc->bqc", softmax(tape, scores), value);
+        const Tensor seen = in.size() > roles_.inputs ? in.back().value : Tensor();
+        if (!seen.empty())
+            scores = add(tape, scores, hidden(seen));
+        else if (roles_.causal)
+            scores = add(tape, scores, hidden(in_reach(roles_, scores.shape()[1], scores.shape()[2], scores.value)));
+        Var shares = softmax(tape, scores);
+        if (!seen.empty()) shares = multiply(tape, shares, each(seen, [](double v) { return v < 0 ? 0.0 : 1.0; }));
+        return einsum(tape, "bqk,bkc->bqc", shares, value);
     }
 
 private:

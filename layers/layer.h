@@ -35,10 +35,11 @@ using LayerPtr = std::shared_ptr<Layer>;
 // A mask says which steps of a sequence count: 1 or 0 for each step, (N,T,1) beside (N,T,c). It is computed by a node of its own. What
 // a layer makes of the masks of its inputs is Keras's rule for its class; most know nothing of masks, and so their result has none.
 struct MaskUse {
-    bool reads = false;     // the mask of the first input arrives as a last further input
-    int passes = -1;        // the result has the mask of this input
-    LayerPtr makes = {};    // the result has a mask that this layer computes, from the inputs and, after them, their masks
-    LayerPtr instead = {};  // does the layer's work here, reading the inputs and, after them, their masks
+    bool reads = false;        // the mask of the first input arrives as a last further input
+    int passes = -1;           // the result has the mask of this input
+    LayerPtr reads_made = {};  // a last further input arrives that this layer computes, from the inputs and, after them, their masks
+    LayerPtr makes = {};       // the result has a mask that this layer computes, from the inputs and, after them, their masks
+    LayerPtr instead = {};     // does the layer's work here, reading the inputs and, after them, their masks
 };
 
 class Layer {

@@ -38,6 +38,7 @@ int Model::add(const std::string& node_name, LayerPtr layer, std::vector<int> re
     if (use.makes) mask = add(node_name + ":mask", use.makes, with_masks);
     if (use.instead) layer = use.instead, reads = with_masks;
     if (use.reads && with_mask && masks[0] >= 0) reads.push_back(masks[0]);
+    if (use.reads_made) reads.push_back(add(node_name + ":mask", use.reads_made, with_masks));
     shapes.clear();
     for (int i : reads) shapes.push_back(node(i).shape);
     const Shape shape = shape_after(*layer, shapes);

@@ -152,7 +152,31 @@ def nested(rng):
     y = second(first(w))
     return {w: WORDS}, [y, L.SimpleRNN(2, name="rnn")(y)]
 
-CASES = [cells, given_cells, masked_words, masked_floats, merged_masks, beginning, both_ways, both_ways_masked, wrapped, nested]
+def attentions(rng):
+    "Steps that do not count are not looked at; a mask may be given, too. No tensor is read twice: Keras 3.15's MultiHeadAttention unmasks it."
+    w, v, x, m = keras.Input((T,), dtype="int32"), keras.Input((T,), dtype="int32"), keras.Input((T, C)), keras.Input((T, T), dtype="int32")
+    of_w, of_v = (L.Embedding(6, C, mask_zero=True, name=name) for name in "ab")
+    a, b = lambda: of_w(w), lambda: of_v(v)
+    words = a()
+    own = L.MultiHeadAttention(2, 2, name="own")(words, words)
+    outs = [own, L.SimpleRNN(2, name="behind")(own), L.SimpleRNN(2, name="behind_both")(L.Add()([words, own])),
+            L.MultiHeadAttention(2, 2, name="causal")(words2 := a(), words2, use_causal_mask=True),
+            L.MultiHeadAttention(1, 2, name="of_words")(x, a()),
+            L.MultiHeadAttention(1, 2, name="by_words")(a(), x),
+            L.MultiHeadAttention(1, 2, dropout=0.1, name="by_words_dropped")(a(), b()),
+            L.MultiHeadAttention(2, 2, name="keys")(x, a(), key=b()),
+            L.MultiHeadAttention(2, 2, name="given")(x, x, attention_mask=m),
+            L.MultiHeadAttention(2, 2, name="given_too")(b(), a(), attention_mask=m),
+            L.GroupQueryAttention(2, 2, 1, name="grouped")(a(), b()),
+            L.GroupQueryAttention(2, 2, 1, dropout=0.1, name="grouped_dropped")(a(), b()),
+            L.Attention(name="luong_of_words")([x, a()]),
+            L.Attention(use_scale=True, name="luong")([a(), b()]),
+            L.Attention(name="luong_causal")([b(), a()], use_causal_mask=True),
+            L.AdditiveAttention(name="bahdanau")([a(), b(), x])]
+    given = (rng.uniform(0, 1, (3, T, T)) < 0.6).astype("int32")
+    return {w: WORDS, v: OTHER, x: sequence(rng), m: given}, outs
+
+CASES = [cells, given_cells, masked_words, masked_floats, merged_masks, beginning, both_ways, both_ways_masked, wrapped, nested, attentions]
 WITH_GRADIENTS = {"cells", "given_cells", "masked_words", "wrapped"}
 
 # ---- the file ---------------------------------------------------------------------------------------------------------------
