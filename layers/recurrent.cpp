@@ -37,19 +37,20 @@ class Cell {
 public:
     // `gates` blocks of `units` columns stand side by side in its kernels
     Cell(const Config& config, Index gates, std::size_t how_many_states)
-        : units(config.integer("units", 0)), states(how_many_states), gates_(gates), with_bias_(config.flag("use_bias", true)),
-          activation_(cell_activation(config, "activation", "tanh")) {
+        : name(config.name), units(config.integer("units", 0)), states(how_many_states), gates_(gates),
+          with_bias_(config.flag("use_bias", true)), activation_(cell_activation(config, "activation", "tanh")) {
         if (units < 1 || units > 1 << 20) config.reject(fmt::format("{} units make no sense", units));
         for (const char* rate : {"dropout", "recurrent_dropout"}) drops_ = drops_ || config.number(rate, 0) > 0;
     }
     virtual ~Cell() = default;
 
-    // Its weights stand in the layer's list, behind those of the cells before it.
-    void build(Layer& layer, Index inputs) {
+    // Its weights stand in the layer's list, behind those of the cells before it: "kernel", or of several cells "lstm_cell/kernel".
+    void build(Layer& layer, Index inputs, bool alone) {
         layer_ = &layer, first_ = layer.weights.size();
-        layer.weights.push_back({"kernel", {inputs, gates_ * units}, {}});
-        layer.weights.push_back({"recurrent_kernel", {units, gates_ * units}, {}});
-        if (with_bias_) layer.weights.push_back({"bias", bias_shape(), {}});
+        const std::string part = alone ? "" : name + "/";
+        layer.weights.push_back({part + "kernel", {inputs, gates_ * units}, {}});
+        layer.weights.push_back({part + "recurrent_kernel", {units, gates_ * units}, {}});
+        if (with_bias_) layer.weights.push_back({part + "bias", bias_shape(), {}});
     }
 
     // x kernel + bias, for all steps at once: (N,T,c) -> T times (N, gates * units), what step() sees
@@ -63,6 +64,7 @@ public:
     }
     virtual Step step(Tape& tape) const = 0;
 
+    const std::string name;
     const Index units;
     const std::size_t states;  // how many, all of `units` numbers
     bool drops() const { return drops_; }
@@ -175,7 +177,7 @@ public:
         Index seen = inputs[0][2];
         if (seen < 1) reject("how many numbers a step has is not known");
         for (const CellPtr& cell : cells_) {
-            cell->build(*this, seen);
+            cell->build(*this, seen, cells_.size() == 1);
             seen = cell->units;
         }
     }
@@ -270,7 +272,9 @@ std::vector<CellPtr> make_cells(const Config& config) {
     const auto inner = [&](const Value& item) {
         const Value *type = item.find("class_name"), *settings = item.find("config");
         if (!type || !type->as<std::string>() || !settings || !settings->as<Dict>()) config.reject("it should say what its cell is");
-        for (CellPtr& cell : make_cells({*type->as<std::string>(), config.name, *settings->as<Dict>(), {}, config.keras_major}))
+        const Value* own = settings->find("name");
+        const std::string name = own && own->as<std::string>() ? *own->as<std::string>() : config.name;
+        for (CellPtr& cell : make_cells({*type->as<std::string>(), name, *settings->as<Dict>(), {}, config.keras_major}))
             cells.push_back(std::move(cell));
     };
     if (kind == "SimpleRNN" || kind == "SimpleRNNCell")

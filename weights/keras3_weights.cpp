@@ -119,6 +119,9 @@ void walk_layer(const Json& layer, const std::string& path, const std::string& s
     const Json inner = config["layer"].value("config", Json());
     std::string plain = inner.is_object() ? inner.value("name", std::string()) : "";
     if (plain.starts_with("forward_")) plain.erase(0, std::string_view("forward_").size());
+    const Json own = config.value("backward_layer", Json());
+    if (own.is_object() && own.contains("config") && own["config"].is_object())
+        out[here + "/" + own["config"].value("name", std::string())] = store + "/backward_layer";
     for (const char* direction : {"forward", "backward"}) out[here + "/" + direction + "_" + plain] = store + "/" + direction + "_layer";
 }
 
@@ -156,12 +159,30 @@ std::string snake_case(const std::string& class_name) {
     return out;
 }
 
+// Where the cell of this name lies among those of an RNN, by class and number.
+static std::string place_of_cell(const Config& rnn, const std::string& name) {
+    const Value *stack = rnn.find("cell"), *config = stack ? stack->find("config") : nullptr,
+                *cells = config ? config->find("cells") : nullptr;
+    std::map<std::string, int> used;
+    if (cells && cells->as<List>())
+        for (const Value& cell : *cells->as<List>()) {
+            const Value *kind = cell.find("class_name"), *settings = cell.find("config"),
+                        *own = settings ? settings->find("name") : nullptr;
+            if (!kind || !kind->as<std::string>()) continue;
+            const std::string snake = snake_case(*kind->as<std::string>());
+            const int count = used[snake]++;
+            if (own && own->as<std::string>() && *own->as<std::string>() == name)
+                return "/cell/cells/" + (count ? fmt::format("{}_{}", snake, count) : snake);
+        }
+    return "/cell";
+}
+
 std::string place_in_layer(const Layer& layer, const Weight& weight) {
     const std::string& kind = layer.class_name;
+    const std::string part = parent_of(weight.name);
+    if (kind == "RNN" && !part.empty()) return place_of_cell(layer.keras_config, part);
     if (kind.ends_with("LSTM") || kind.ends_with("GRU") || kind == "SimpleRNN" || kind == "RNN") return "/cell";
-    const auto slash = weight.name.find('/');
-    if (slash == std::string::npos) return "";
-    const std::string part = weight.name.substr(0, slash);
+    if (part.empty()) return "";
     const bool hidden = part == "gate" || kind != "MultiHeadAttention";
     return (hidden ? "/_" : "/") + (part == "attention_output" ? "output" : part) + "_dense";
 }
