@@ -23,30 +23,34 @@ struct Roles {
 
     Roles() = default;
     Roles(const Config& config, std::size_t count) : inputs(count) {
+        static const std::string names[] = {"query", "value", "key", "attention_mask"};
         std::optional<std::size_t> place[4];
         std::size_t next = 0;
-        const Value *call = config.find("call"), *given = call ? call->find("arguments") : nullptr;
-        List positional = given && given->as<List>() ? *given->as<List>() : List(inputs);
+        const auto argument = [&](const std::string& name, const Value& given) {
+            const auto role = std::find(std::begin(names), std::end(names), name) - std::begin(names);
+            const bool* flag = given.as<bool>();
+            const std::string* text = given.as<std::string>();
+            if (name == "training" || (text && *text == "None")) return;
+            if (given.is_null() && role < 4)
+                place[role] = next++;
+            else if (flag && name == "use_causal_mask")
+                causal = *flag;
+            else if (!flag || *flag)
+                config.reject(fmt::format("it is called with '{}', which limn does not know here", name));
+        };
+        const Value *call = config.find("call"), *given = call ? call->find("arguments") : nullptr,
+                    *keywords = call ? call->find("keywords") : nullptr;
+        List positional = given && given->as<List>() ? *given->as<List>() : List(count);
         if (positional.size() == 1 && positional[0].as<List>()) positional = List(*positional[0].as<List>());  // Keras 2 lists its inputs
-        for (std::size_t i = 0; i < positional.size() && i < 3; i++)
-            if (positional[i].is_null()) place[i] = next++;
-        if (const Value* keywords = call ? call->find("keywords") : nullptr)
-            for (const auto& [name, given_value] : *keywords->as<Dict>()) {
-                const std::string names[] = {"query", "value", "key", "attention_mask"};
-                const auto role = std::find(std::begin(names), std::end(names), name) - std::begin(names);
-                const List* list = given_value.as<List>();
-                const bool tensors = list && std::any_of(list->begin(), list->end(), [](const Value& v) { return v.is_null(); });
-                if (given_value.is_null() || tensors) {
-                    if (role == 4 || tensors)
-                        config.reject(fmt::format("it is called with the tensor '{}', which limn does not know", name));
-                    place[role] = next++;
-                }
-                const bool on = given_value.as<bool>() && *given_value.as<bool>();
-                if (name == "use_causal_mask") causal = on;
-                if (name == "return_attention_scores" && on) config.reject("it is asked for its scores, which limn does not give");
-            }
-        if (!place[0] || next != inputs) config.reject("it needs a query and a value");
-        query = *place[0], value = place[1].value_or(query), key = place[2].value_or(value), mask = place[3];
+        for (std::size_t i = 0; i < positional.size(); i++) argument(i < 3 ? names[i] : "a further argument", positional[i]);
+        if (keywords && keywords->as<Dict>())
+            for (const auto& [name, value_given] : *keywords->as<Dict>()) argument(name, value_given);
+        if (!place[0] || !place[1] || next != count) config.reject("it needs a query and a value");
+        query = *place[0], value = *place[1], key = place[2].value_or(value), mask = place[3];
+    }
+    // Of a layer that is called several times, the roles are those of the first call.
+    void check(const Layer& layer, std::size_t count) const {
+        if (count != inputs) layer.reject(fmt::format("it is called with {} tensors, and with {} elsewhere", count, inputs));
     }
 
     bool may_look(Index at, Index key_step) const { return !(causal && key_step > at) && !(window && std::abs(at - key_step) >= window); }
@@ -55,27 +59,43 @@ struct Roles {
     // count, or `left_out` for all steps where the query itself is such a step. Nothing: it may look at all.
     LayerPtr seen(const Layer& layer, const std::vector<int>& masks, float left_out, bool with_key) const {
         if (!mask && std::ranges::all_of(masks, [](int m) { return m < 0; })) return {};
-        const auto shape = [*this, config = layer.keras_config](const std::vector<Shape>& in) {
-            if (in[query].rank() != 3 || (mask && in[*mask].rank() != 3)) config.reject("a mask is known along a single axis only");
-            return Shape{in[query][0], in[query][1], in[value][1]};
-        };
-        const auto computed = [*this, masks, left_out, with_key](const Backend&, const std::vector<Var>& in) {
-            const Index images = in[query].shape()[0], queries = in[query].shape()[1], keys = in[value].shape()[1];
-            std::vector<Tensor> of(masks.size());  // by input
+        const auto shape = [*this](const std::vector<Shape>& in) { return Shape{in[query][0], in[query][1], in[value][1]}; };
+        const auto computed = [*this, masks, left_out, with_key, config = layer.keras_config](const Backend&, const std::vector<Var>& in) {
+            const Shape all{in[query].shape()[0], in[query].shape()[1], in[value].shape()[1]};
+            // by input; of values and keys (N,T,1) becomes (N,1,T)
+            std::vector<Tensor> of(masks.size());
             for (std::size_t i = 0, next = masks.size(); i < masks.size(); i++)
                 if (masks[i] >= 0) of[i] = in[next++].value.host();
-            const Tensor given = mask ? in[*mask].value.host() : Tensor();
-            const auto counts = [](const Tensor& m, Index at) { return m.empty() || m.at_flat(at) != 0; };
-            Tensor m({images, queries, keys});
-            for (Index i = 0; i < m.size(); i++) {
-                const Index step = i / (queries * keys) * keys + i % keys;
-                const bool may = may_look(i / keys % queries, i % keys) && counts(of[value], step) &&
-                                 (!with_key || counts(of[key], step)) && counts(given, i);
-                m.data()[i] = counts(of[query], i / keys) ? float(may) : left_out;
-            }
+            const auto turned = [](const Tensor& m) {
+                return m.empty() || m.shape().rank() != 3 ? m : m.reshaped({m.shape()[0], m.shape()[2], m.shape()[1]});
+            };
+            const Tensor of_query = of[query], of_value = turned(of[value]), of_key = with_key ? turned(of[key]) : Tensor(),
+                         given = mask ? in[*mask].value.host() : Tensor();
+            for (const Tensor* m : {&of_query, &of_value, &of_key, &given}) check_mask(config, *m, all);
+            Tensor m(all);
+            for (Index n = 0, i = 0; n < all[0]; n++)
+                for (Index q = 0; q < all[1]; q++)
+                    for (Index k = 0; k < all[2]; k++, i++) {
+                        const bool may = may_look(q, k) && counts(of_value, n, q, k) && counts(of_key, n, q, k) && counts(given, n, q, k);
+                        m.data()[i] = counts(of_query, n, q, k) ? float(may) : left_out;
+                    }
             return m.to(in[query].value.dtype()).on(in[query].value.device());
         };
         return std::make_shared<Mask>(layer.name, shape, computed);
+    }
+
+private:
+    static void check_mask(const Config& config, const Tensor& m, const Shape& all) {
+        if (m.empty()) return;
+        const Shape& s = m.shape();
+        for (int axis = 0; axis < 3; axis++)
+            if (s.rank() != 3 || (s[axis] != 1 && s[axis] != all[axis]))
+                config.reject(fmt::format("a mask {} does not fit {} (images, queries, keys)", s.str(), all.str()));
+    }
+    static bool counts(const Tensor& m, Index n, Index q, Index k) {  // axes of size 1 repeat
+        if (m.empty()) return true;
+        const Shape& s = m.shape();
+        return m.at_flat(((s[0] == 1 ? 0 : n) * s[1] + (s[1] == 1 ? 0 : q)) * s[2] + (s[2] == 1 ? 0 : k)) != 0;
     }
 };
 
@@ -85,7 +105,8 @@ Tensor in_reach(const Roles& roles, Index queries, Index keys, const Tensor& bes
     for (Index i = 0; i < m.size(); i++) m.data()[i] = float(roles.may_look(i / keys, i % keys));
     return m.to(beside.dtype()).on(beside.device());
 }
-Tensor each(const Tensor& m, double (*f)(double)) {
+
+Tensor element_wise(const Tensor& m, double (*f)(double)) {
     Tensor y = m.host().clone();
     with_type(y.dtype(), [&](auto zero) {
         for (auto& v : y.values<decltype(zero)>()) v = decltype(zero)(f(double(v)));
@@ -94,7 +115,7 @@ Tensor each(const Tensor& m, double (*f)(double)) {
 }
 // What to add to scores: so little that nothing is left after softmax of what may not be looked at.
 Tensor hidden(const Tensor& seen) {
-    return each(seen, [](double v) { return v == 1 ? 0 : -1e9; });
+    return element_wise(seen, [](double v) { return v == 1 ? 0 : -1e9; });
 }
 
 // MultiHeadAttention (Vaswani et al. 2017) and GroupedQueryAttention (Ainslie et al. 2023: several heads share a key and a value).
@@ -120,6 +141,9 @@ public:
         const int rank = query.rank();
         if (rank < 3 || rank > 5 || value.rank() != rank || key.rank() != rank)
             reject(fmt::format("a query {}, a value {} and a key {} do not fit together", query.str(), value.str(), key.str()));
+        for (int axis = 1; axis < rank - 1; axis++)
+            if (value[axis] != key[axis] && value[axis] >= 0 && key[axis] >= 0)
+                reject(fmt::format("a value {} and a key {} do not fit together", value.str(), key.str()));
         for (Index axis : keras_config.integers("attention_axes", {})) {
             if (axis < 0) axis += rank;
             if (axis < 1 || axis > rank - 2) reject(fmt::format("it cannot attend along axis {} of {}", axis, query.str()));
@@ -140,6 +164,7 @@ public:
     Shape output_shape(const std::vector<Shape>& in) const override { return in[roles_.query].with(-1, output_); }
     // The mask that is given to the call has no mask of its own.
     MaskUse mask_use(const std::vector<int>& masks) const override {
+        roles_.check(*this, masks.size());
         return {.passes = int(roles_.query), .reads_made = roles_.seen(*this, masks, 0, true)};
     }
 
@@ -232,6 +257,7 @@ public:
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0].with(-1, in[1][-1]); }
     MaskUse mask_use(const std::vector<int>& masks) const override {
+        roles_.check(*this, masks.size());
         return {.passes = int(roles_.query), .reads_made = roles_.seen(*this, masks, -1, false)};
     }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
@@ -255,7 +281,7 @@ public:
         else if (roles_.causal)
             scores = add(tape, scores, hidden(in_reach(roles_, scores.shape()[1], scores.shape()[2], scores.value)));
         Var shares = softmax(tape, scores);
-        if (!seen.empty()) shares = multiply(tape, shares, each(seen, [](double v) { return v < 0 ? 0.0 : 1.0; }));
+        if (!seen.empty()) shares = multiply(tape, shares, element_wise(seen, [](double v) { return v < 0 ? 0.0 : 1.0; }));
         return einsum(tape, "bqk,bkc->bqc", shares, value);
     }
 

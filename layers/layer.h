@@ -37,7 +37,8 @@ using LayerPtr = std::shared_ptr<Layer>;
 struct MaskUse {
     bool reads = false;        // the mask of the first input arrives as a last further input
     int passes = -1;           // the result has the mask of this input
-    LayerPtr reads_made = {};  // a last further input arrives that this layer computes, from the inputs and, after them, their masks
+    LayerPtr reads_made = {};  // a last further input arrives that this layer computes, from the inputs and, after them, their masks: in
+                               // whatever shape the two agree on
     LayerPtr makes = {};       // the result has a mask that this layer computes, from the inputs and, after them, their masks
     LayerPtr instead = {};     // does the layer's work here, reading the inputs and, after them, their masks
 };

@@ -73,8 +73,7 @@ void Hdf5Writer::dataset(const std::string& path, const Tensor& values, bool as_
             x = nearest_float16(x);
             LIMN_CHECK(!std::isfinite(x) || std::abs(x) <= 65504.0f, "{}: {} holds {}, too large for float16", path_.string(), what, x);
         }
-    const std::size_t slash = path.rfind('/');
-    group(slash == std::string::npos ? "/" : path.substr(0, slash));
+    group(parent_of(path));
     const std::vector<hsize_t> sizes(values.shape().begin(), values.shape().end());
     const Handle<H5Sclose> space(sizes.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(int(sizes.size()), sizes.data(), nullptr));
     const Handle<H5Pclose> creation = timeless(H5P_DATASET_CREATE);

@@ -57,13 +57,13 @@ struct StoredGroup {
 void collect_groups(const Hdf5File& file, const std::string& at, std::vector<StoredGroup>& groups,
                     const std::vector<std::string>& of_wrapper = {}, int depth = 0) {
     LIMN_CHECK(depth < 16, "{}: models are nested too deeply", file.path().string());
-    const auto add = [&](const std::string& group, const std::vector<std::string>& more = {}) {
+    const auto add = [&](const std::string& group, const std::vector<std::string>& besides = {}) {
         if (!file.is_group(group)) return;
         const std::string vars = group + "/vars";
         StoredGroup stored{group, file.is_group(vars) && file.has_attribute(vars, "name") ? file.text(vars, "name") : "",
                            arrays_below(file, group)};
-        stored.arrays.insert(stored.arrays.end(), more.begin(), more.end());
-        if (file.is_group(group + "/layer") && !stored.arrays.empty()) {
+        stored.arrays.insert(stored.arrays.end(), besides.begin(), besides.end());
+        if (file.is_group(group + "/layer") && stored.arrays.size() == 2) {
             // SpectralNormalization: the kernel of the layer in it once more, and a vector
             collect_groups(file, group, groups, {stored.arrays.back()}, depth + 1);
         } else {
@@ -210,6 +210,7 @@ void load_keras3_weights(const Hdf5File& file, const StorePaths& paths, Model& m
     collect_groups(file, "", groups);
     std::vector<Layer*> open;
     for (Layer* layer : model.weighted_layers()) {
+        if (layer->class_name.starts_with("CuDNN")) layer->reject("its arrays in a file of this layout are not known");
         const auto at = paths.find(layer->name);
         const std::string expected = at == paths.end() ? "" : at->second, name = last_of(layer->name);
         const auto same_container = [&](const StoredGroup& g) { return expected.empty() || parent_of(g.path) == parent_of(expected); };

@@ -114,14 +114,13 @@ Call call_of_keras_3(const Json& node, const std::string& where) {
     return call;
 }
 
-// HDF5 files leave out the module, but layers say whether they are trainable, or at least what numbers they compute with.
+}  // namespace
+
 bool is_function(const std::string& class_name, const Json& config) {
     if (!config.is_object() || config.contains("trainable")) return false;
     const std::vector<std::string> layers = known_layers();
     return !config.contains("dtype") || !std::ranges::count(layers, class_name);
 }
-
-}  // namespace
 
 std::vector<Reference> references_from(const Json& j, const std::string& where) {
     if (j.is_array() && !j.empty() && j[0].is_string()) return {reference_from(j, where)};

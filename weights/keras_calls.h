@@ -42,4 +42,8 @@ std::vector<Call> calls_of(const nlohmann::json& layer, const std::string& where
 std::optional<Dict> operation_of(const nlohmann::json& layer, const std::string& class_name, const nlohmann::json& config,
                                  const Call& call);
 
+// In HDF5 files of Keras 3, which leave out the module: is this a function that was called without a layer? Layers say whether they are
+// trainable, or at least what numbers they compute with.
+bool is_function(const std::string& class_name, const nlohmann::json& config);
+
 }  // namespace limn

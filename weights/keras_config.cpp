@@ -195,7 +195,8 @@ private:
                     for (const Reference& ref : c.reads)
                         if (const auto node = find(ref)) nodes.push_back(*node);
                     if (nodes.size() != c.reads.size()) break;
-                    LIMN_CHECK(!c.given_mask || model_.node(nodes[0]).mask >= 0,
+                    const bool attends = json_text(*w.layer, "class_name", "a layer").ends_with("Attention");  // its masks are its inputs'
+                    LIMN_CHECK(!c.given_mask || (model_.node(nodes[0]).mask >= 0 && !attends),
                                "layer '{}' is given a mask of the model's own; limn knows those of Embedding (mask_zero) and Masking",
                                w.name);
                     results[w.name].push_back(call(*w.layer, prefix, path, nodes, c));
@@ -245,15 +246,21 @@ private:
             const LayerPtr made = make_layer({"Operation", layer_path, *operation, channels_first_, keras_major_});
             return {model_.add(unique(prefix + name), made, reads)};
         }
+        const Dict spoken{{"arguments", how.arguments}, {"keywords", how.keywords}};
+        const std::string spoken_text = json_from(Value(spoken)).dump();
         LayerPtr& made = layers_[layer_path];
+        LIMN_CHECK(!made || !made->takes_keywords() || spoken_text == first_calls_[layer_path],
+                   "layer '{}' ({}): it is called in several ways, which limn does not know", name, class_name);
         if (!made) {
             const Value value = value_from(settings);
             LIMN_CHECK(value.as<Dict>(), "layer '{}': its configuration should be a dictionary", name);
             Config config{class_name, layer_path, *value.as<Dict>(), channels_first_, keras_major_};
             translate_keras1(config.class_name, config.settings);
             if (class_name == "Lambda") config.settings = expression_of(name);
-            if (!how.keywords.empty()) config.settings["call"] = Dict{{"arguments", how.arguments}, {"keywords", how.keywords}};
+            config.settings.erase("call");  // the builder's own word
+            if (!how.keywords.empty()) config.settings["call"] = spoken;
             made = make_layer(config);
+            first_calls_[layer_path] = spoken_text;
             LIMN_CHECK(!how.tensor_by_keyword() || made->takes_keywords(),
                        "layer '{}' ({}): it is called with the tensor '{}', which limn does not know", name, class_name,
                        *how.tensor_by_keyword());
@@ -309,6 +316,7 @@ private:
     int keras_major_;
     const Lambdas& lambdas_;
     std::map<std::string, LayerPtr> layers_;
+    std::map<std::string, std::string> first_calls_;  // what each was called with when it was made
     std::map<std::string, int> calls_, uses_;
     std::set<std::string> names_;  // of nodes
 };

@@ -45,9 +45,13 @@ std::vector<Written> written_layers(const Model& model) {
     return list;
 }
 
-Json config_of(const Model& model, const Written& written) {
+// The class and the settings in Keras 3's words, which Keras 2 understands, too.
+std::pair<std::string, Json> described(const Model& model, const Written& written) {
     const Layer& layer = *written.layer;
-    Json config = json_from(Value(layer.keras_config.settings));
+    std::string class_name = layer.class_name;
+    Dict settings = layer.keras_config.settings;
+    if (layer.keras_config.keras_major < 3) say_for_keras3(class_name, settings);
+    Json config = json_from(Value(settings));
     if (config.is_null()) config = Json::object();
     for (const char* of_one_version : {"dtype", "batch_input_shape", "batch_shape"}) config.erase(of_one_version);
     config["name"] = written.name;
@@ -57,7 +61,7 @@ Json config_of(const Model& model, const Written& written) {
         for (Index size : model.node(written.node).shape) shape.push_back(size < 0 ? Json() : Json(size));
         config = {{"batch_input_shape", shape}, {"dtype", "float32"}, {"name", written.name}};
     }
-    return config;
+    return {class_name, config};
 }
 
 }  // namespace
@@ -83,8 +87,8 @@ std::string keras_config_of(const Model& model) {
             }
             if (!reads.empty()) calls.push_back(reads);
         }
-        layers.push_back(
-            {{"class_name", w.layer->class_name}, {"config", config_of(model, w)}, {"inbound_nodes", calls}, {"name", w.name}});
+        const auto [class_name, config] = described(model, w);
+        layers.push_back({{"class_name", class_name}, {"config", config}, {"inbound_nodes", calls}, {"name", w.name}});
     }
     const auto references = [&](const std::vector<int>& nodes) {
         Json list = Json::array();
@@ -144,11 +148,33 @@ Tensor as_keras3(const Layer& layer, const Weight& weight) {
     return scaled;
 }
 
+// In an RNN's settings, of a cell or one of several
+bool cell_has_hard_sigmoid(const Value& settings) {
+    const auto inside = [](const Value& cell) {
+        const Value *kind = cell.find("class_name"), *own = cell.find("config");
+        const std::string* name = kind ? kind->as<std::string>() : nullptr;
+        if (!name || !own) return false;
+        for (const char* key : {"activation", "recurrent_activation"}) {
+            const Value* f = own->find(key);
+            const bool gated = *name == "LSTMCell" || *name == "GRUCell";
+            if (f && f->as<std::string>() ? *f->as<std::string>() == "hard_sigmoid"
+                                          : !f && gated && key == std::string("recurrent_activation"))
+                return true;
+        }
+        return cell_has_hard_sigmoid(*own);
+    };
+    const Value *cell = settings.find("cell"), *cells = settings.find("cells");
+    return (cell && inside(*cell)) || (cells && cells->as<List>() && std::ranges::any_of(*cells->as<List>(), inside));
+}
+
 // That holds where what is squashed is one sum of products of the layer's own weights.
 void check_hard_sigmoid(const Model& model) {
     for (const Node& node : model.nodes()) {
         const Layer& layer = *node.layer;
         const auto kernels = std::ranges::count_if(layer.weights, [](const Weight& w) { return w.name.ends_with("kernel"); });
+        LIMN_CHECK(
+            layer.keras_config.keras_major >= 3 || layer.class_name != "RNN" || !cell_has_hard_sigmoid(Value(layer.keras_config.settings)),
+            "layer '{}': a cell's hard_sigmoid is that of Keras 1 and 2, clip(0.2 x + 0.5), which Keras 3 no longer has", layer.name);
         LIMN_CHECK(
             !old_hard_sigmoid(layer, "activation", "linear") || layer.class_name == "SimpleRNN" || (kernels == 1 && !has_gates(layer)),
             "layer '{}': its hard_sigmoid is that of Keras 1 and 2, clip(0.2 x + 0.5), which Keras 3 no longer has", layer.name);
@@ -177,6 +203,7 @@ void write_legacy(Hdf5Writer& file, const Layers& layers, const std::vector<std:
 }
 
 void write_keras3(Hdf5Writer& file, const Layers& layers, const StorePaths& paths) {
+    file.group("/layers");  // even if none has weights
     for (const auto& [path, layer] : layers) {
         const auto store = paths.find(path);
         LIMN_CHECK(store != paths.end(), "layer '{}' has no place in the file", path);
@@ -197,7 +224,9 @@ void write_keras3(Hdf5Writer& file, const Layers& layers, const StorePaths& path
             }
             // SpectralNormalization's own arrays: the kernel of the layer that it wraps once more, and the vector
             const std::string wrapper = parent_of(store->second);
-            add(wrapper, *std::ranges::find_if(layer->weights, [](const Weight& w) { return w.shape.rank() > 1; }));
+            const auto kernel =
+                std::ranges::find_if(layer->weights, [](const Weight& w) { return w.name.ends_with("kernel") || w.name == "embeddings"; });
+            if (kernel != layer->weights.end()) add(wrapper, *kernel);
             add(wrapper, weight);
         }
     }
@@ -250,9 +279,10 @@ void save_model(const std::filesystem::path& path, const Model& model, const Mod
     int newest = 2;
     for (const Written& w : written_layers(model)) {
         layers.push_back({w.name, w.layer});
-        newest = std::max(newest, w.layer->keras_config.keras_major);
+        if (w.layer->class_name != "InputLayer") newest = std::max(newest, w.layer->keras_config.keras_major);
     }
     // a few functions changed their meaning with Keras 3 (layers/config.h)
+    if (newest >= 3) check_hard_sigmoid(model);
     write_whole(path, keras_config_of(model), layers, newest >= 3 ? "3.0.0" : "2.15.0", notes, precision);
 }
 

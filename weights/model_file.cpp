@@ -174,7 +174,7 @@ LoadedModel load_model(const ModelSource& source) {
     limits.memory += 8 * size;
     const Probed result = probe([&] { load_model_unprobed(source); }, limits);
     LIMN_CHECK(result != Probed::endless, "{}: is damaged: reading it has not come to an end after {} s", source.model, limits.seconds);
-    LIMN_CHECK(result == Probed::fine, "{}: is damaged: the HDF5 library crashes while it reads the file", source.model);
+    LIMN_CHECK(result == Probed::fine, "{}: is damaged: reading it crashes", source.model);
     LoadedModel loaded = load_model_unprobed(source);
     const auto broken = source.any_numbers ? std::vector<std::string>() : broken_weights(loaded.model);
     LIMN_CHECK(broken.empty(), "{}: {}: its training went astray, or the file is damaged (`limn inspect` lists all)", loaded.file.string(),

@@ -6,6 +6,7 @@
 
 #include "weights/json_value.h"
 #include "weights/keras1.h"
+#include "weights/keras_calls.h"
 
 namespace limn {
 
@@ -51,20 +52,6 @@ bool is_dropped(const std::string& key, const std::string& class_name) {
            std::any_of(std::begin(dropped), std::end(dropped), [&](const char* d) { return key == d; });
 }
 
-// What Keras 1 and 2 took for granted where Keras 3 takes something else, and their classes that Keras 3 has under another name.
-void say_for_keras3(std::string& class_name, Dict& settings) {
-    const bool cudnn = class_name.starts_with("CuDNN");
-    if (cudnn) class_name.erase(0, std::string_view("CuDNN").size());
-    if (class_name == "LSTM" || class_name == "GRU")
-        settings.emplace("recurrent_activation", std::string(cudnn ? "sigmoid" : "hard_sigmoid"));
-    if (class_name == "GRU") settings.emplace("reset_after", cudnn);
-    if (class_name == "ThresholdedReLU") {
-        class_name = "ReLU";
-        const auto theta = settings.extract("theta");
-        settings["threshold"] = theta.empty() ? Value(1.0) : theta.mapped();
-    }
-}
-
 class Moderniser {
 public:
     explicit Moderniser(const Model& model) : model_(model) {
@@ -104,7 +91,7 @@ private:
         return j;
     }
 
-    // HDF5 files leave out where a function that is called without a layer comes from; only layers say whether they are trainable.
+    // HDF5 files leave out where a function that is called without a layer comes from.
     static const char* module_of(const std::string& operation) {
         static const std::set<std::string> nn = {"Relu", "Relu6", "Sigmoid", "Silu", "Softplus", "Softsign",   "HardSigmoid", "HardSilu",
                                                  "Elu",  "Selu",  "Celu",    "Gelu", "Softmax",  "LogSoftmax", "LeakyRelu",   "LogSigmoid"};
@@ -123,9 +110,13 @@ private:
             j["config"] = input(shape, config, name)["config"];
             return j;
         }
+        const auto modernised = [&](Json& inner) {
+            if (inner.is_object() && inner.contains("class_name")) inner = with_module(layer(inner, path + name + "/"), "keras.layers");
+        };
         for (const char* inner : {"layer", "backward_layer", "cell"})
-            if (config.is_object() && config.contains(inner) && config[inner].is_object() && config[inner].contains("class_name"))
-                config[inner] = with_module(layer(config[inner], path + name + "/"), "keras.layers");
+            if (config.is_object() && config.contains(inner)) modernised(config[inner]);
+        if (config.is_object() && config.contains("cells") && config["cells"].is_array())
+            for (Json& cell : config["cells"]) modernised(cell);
         std::string modern_class = class_name;
         Dict settings = *value_from(nlohmann::json(config)).as<Dict>();
         translate_keras1(modern_class, settings);
@@ -134,12 +125,13 @@ private:
             modern_class = "Rescaling";
             settings = rescaling(path + name);
         }
+        const bool function = j.contains("inbound_nodes") && !j["inbound_nodes"].empty() && j["inbound_nodes"][0].is_object() &&
+                              is_function(class_name, nlohmann::json(config));
         std::erase_if(settings, [&](const auto& setting) { return is_dropped(setting.first, modern_class); });
         // BatchNormalization's axis was a list in some versions
         if (const auto axis = settings.find("axis"); axis != settings.end() && modern_class == "BatchNormalization")
             if (const List* list = axis->second.as<List>(); list && list->size() == 1) axis->second = Value(list->front());
-        const bool function = j.contains("inbound_nodes") && !j["inbound_nodes"].empty() && j["inbound_nodes"][0].is_object() &&
-                              config.is_object() && !config.contains("trainable");
+        if (!function && !settings.contains("trainable")) settings["dtype"] = "float32";  // one of the two tells a layer from a function
         settings["name"] = name;
         if (function) j = with_module(j, module_of(modern_class));
         j["class_name"] = modern_class;
@@ -183,6 +175,19 @@ private:
 };
 
 }  // namespace
+
+void say_for_keras3(std::string& class_name, Dict& settings) {
+    const bool cudnn = class_name.starts_with("CuDNN");
+    if (cudnn) class_name.erase(0, std::string_view("CuDNN").size());
+    if (class_name.starts_with("LSTM") || class_name.starts_with("GRU"))  // or a cell of an RNN
+        settings.emplace("recurrent_activation", std::string(cudnn ? "sigmoid" : "hard_sigmoid"));
+    if (class_name.starts_with("GRU")) settings.emplace("reset_after", cudnn);
+    if (class_name == "ThresholdedReLU") {
+        class_name = "ReLU";
+        const auto theta = settings.extract("theta");
+        settings["threshold"] = theta.empty() ? Value(1.0) : theta.mapped();
+    }
+}
 
 std::string modern_config(const std::string& json, const Model& model) {
     Json root = Json::parse(json);

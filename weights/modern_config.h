@@ -12,4 +12,8 @@ namespace limn {
 // left out, and a Lambda whose meaning was stated becomes the Rescaling it is. What cannot be said is an Error.
 std::string modern_config(const std::string& json, const Model& model);
 
+// One layer: says what Keras 1 and 2 took for granted where Keras 3 takes something else, and names classes that Keras 3 has under another
+// name (cuDNN's cells are plain ones there, with their arrays as limn holds them).
+void say_for_keras3(std::string& class_name, Dict& settings);
+
 }  // namespace limn

@@ -4,6 +4,7 @@
 #include "tests/support_models.h"
 #include "train/initialise.h"
 #include "weights/architectures/architectures.h"
+#include "weights/keras_config.h"
 #include "weights/keras_writer.h"
 #include "weights/model_file.h"
 
@@ -99,4 +100,112 @@ TEST_CASE("a file that cannot be written leaves the old one") {
     CHECK_FALSE(std::filesystem::exists(folder / "m.h5"));
     initialise_for_training(model, 1);
     CHECK_THROWS_AS(save_model(folder / "none" / "m.h5", model, {}), Error);
+}
+
+namespace {
+
+// The network of a configuration, with random weights, is written as .h5 and as .keras: each gives the same numbers.
+void check_converted(const Json& config, const std::string& keras_version, const Shape& input) {
+    const TemporaryFolder folder;
+    LoadedModel loaded;
+    loaded.config = config.dump();
+    loaded.model = model_from_config(loaded.config, keras_version);
+    std::uint64_t seed = 1;
+    for (Layer* layer : loaded.model.weighted_layers())
+        for (Weight& w : layer->weights) w.value = random_tensor(w.shape, seed++);
+    const Tensor x = random_tensor(input, 99);
+    for (const char* name : {"m.h5", "m.keras"}) {
+        CAPTURE(name);
+        convert_model(folder / name, loaded, Precision::f32);
+        const LoadedModel again = load_model({(folder / name).string(), "", ""});
+        CHECK(relative_error(output_of(again.model, x), output_of(loaded.model, x)) <= 1e-6);
+    }
+}
+
+Json behind_input(const Json& shape, const Json& layer) {
+    return sequential_json({layer_json("InputLayer", "x", {{"batch_input_shape", shape}}), layer});
+}
+
+}  // namespace
+
+TEST_CASE("layers with parts keep their arrays apart in both forms") {
+    const Json dense = layer_json("Dense", "dense", {{"units", 2}, {"trainable", true}});
+    const Json spectral = layer_json("SpectralNormalization", "sn", {{"layer", dense}, {"trainable", true}});
+    check_converted(behind_input({nullptr, 3}, spectral), "3.15.1", {2, 3});
+    check_converted(behind_input({nullptr, 4, 3}, layer_json("TimeDistributed", "td", {{"layer", spectral}, {"trainable", true}})),
+                    "3.15.1", {2, 4, 3});
+    const Json cells = {layer_json("LSTMCell", "lstm_cell", {{"units", 2}}), layer_json("GRUCell", "gru_cell", {{"units", 3}}),
+                        layer_json("LSTMCell", "lstm_cell_1", {{"units", 2}, {"use_bias", false}})};
+    check_converted(
+        behind_input({nullptr, 4, 3},
+                     layer_json("RNN", "rnn", {{"cell", layer_json("StackedRNNCells", "cells", {{"cells", cells}})}, {"trainable", true}})),
+        "3.15.1", {2, 4, 3});
+    for (const Json& layer :
+         {layer_json("MultiHeadAttention", "mha", {{"num_heads", 2}, {"key_dim", 3}, {"use_gate", true}, {"trainable", true}}),
+          layer_json("GroupQueryAttention", "gqa",
+                     {{"num_query_heads", 4}, {"num_key_value_heads", 2}, {"head_dim", 3}, {"trainable", true}})}) {
+        Json attention = layer, input = layer_json("InputLayer", "x", {{"batch_shape", {nullptr, 4, 3}}});
+        const Json x = {{"class_name", "__keras_tensor__"}, {"config", {{"keras_history", {"x", 0, 0}}}}};
+        input["name"] = "x", input["inbound_nodes"] = Json::array();
+        attention["name"] = attention["config"]["name"];
+        attention["inbound_nodes"] = Json::array({{{"args", {x, x}}, {"kwargs", Json::object()}}});
+        check_converted({{"class_name", "Functional"},
+                         {"config",
+                          {{"name", "m"},
+                           {"layers", {input, attention}},
+                           {"input_layers", {{"x", 0, 0}}},
+                           {"output_layers", {{attention["name"], 0, 0}}}}}},
+                        "3.15.1", {2, 4, 3});
+    }
+}
+
+TEST_CASE("a network without weights, and a layer that does not say whether it is trainable, can be converted") {
+    check_converted(behind_input({nullptr, 4, 4, 2}, layer_json("MaxPooling2D", "pool", {{"pool_size", {2, 2}}, {"trainable", true}})),
+                    "3.15.1", {1, 4, 4, 2});
+    Json dropout = layer_json("SpatialDropout2D", "drop", {{"rate", 0.5}, {"dtype", "float32"}});
+    Json input = layer_json("InputLayer", "x", {{"batch_shape", {nullptr, 4, 4, 2}}});
+    const Json x = {{"class_name", "__keras_tensor__"}, {"config", {{"keras_history", {"x", 0, 0}}}}};
+    input["name"] = "x", input["inbound_nodes"] = Json::array();
+    dropout["name"] = "drop", dropout["inbound_nodes"] = Json::array({{{"args", {x}}, {"kwargs", Json::object()}}});
+    check_converted(
+        {{"class_name", "Functional"},
+         {"config", {{"name", "m"}, {"layers", {input, dropout}}, {"input_layers", {{"x", 0, 0}}}, {"output_layers", {{"drop", 0, 0}}}}}},
+        "3.15.1", {1, 4, 4, 2});
+}
+
+TEST_CASE("cells of Keras 1 and 2: what they took for granted is said; their own hard_sigmoid is refused") {
+    const auto rnn = [](const char* cell, const Json& settings) {
+        return behind_input({nullptr, 3, 2}, layer_json("RNN", "rnn", {{"cell", layer_json(cell, "cell", settings)}}));
+    };
+    check_converted(rnn("GRUCell", {{"units", 2}, {"recurrent_activation", "sigmoid"}}), "2.0.8", {2, 3, 2});
+    for (const Json& config : {rnn("LSTMCell", {{"units", 2}, {"recurrent_activation", "hard_sigmoid"}}), rnn("GRUCell", {{"units", 2}})})
+        CHECK_THROWS_WITH_AS(check_converted(config, "2.2.4", {2, 3, 2}), doctest::Contains("a cell's hard_sigmoid"), Error);
+}
+
+TEST_CASE("what was trained on a network of Keras 2 is written with all that Keras 2 took for granted") {
+    const TemporaryFolder folder;
+    for (const char* kind : {"CuDNNLSTM", "CuDNNGRU", "GRU"}) {
+        CAPTURE(kind);
+        Model model = model_from_config(behind_input({nullptr, 4, 3}, layer_json(kind, "cell", {{"units", 2}})).dump(), "2.2.4");
+        std::uint64_t seed = 1;
+        for (Weight& w : model.weighted_layers().at(0)->weights) w.value = random_tensor(w.shape, seed++);
+        const Tensor x = random_tensor({2, 4, 3}, 9);
+        const Tensor before = output_of(model, x);
+        save_model(folder / "base.h5", model, {});
+        CHECK(same_bits(output_of(load_model({(folder / "base.h5").string(), "", ""}).model, x), before));
+        const int head = model.add("head", make_layer({"Activation", "head", {{"activation", std::string("linear")}}}), {model.outputs[0]});
+        model.outputs = {head};  // of today's Keras
+        save_model(folder / "head.h5", model, {});
+        CHECK(relative_error(output_of(load_model({(folder / "head.h5").string(), "", ""}).model, x), before) <= 1e-6);
+    }
+}
+
+TEST_CASE("a slice with '...' is for .keras files: Keras reads it from no .h5") {
+    const TemporaryFolder folder;
+    Json config = tiny_config();
+    config["config"]["layers"][1]["config"]["note"] = {{"class_name", "__ellipsis__"}};
+    LoadedModel loaded;
+    loaded.config = config.dump();
+    loaded.model = model_from_config(tiny_config().dump(), "3.15.1");
+    CHECK_THROWS_WITH_AS(convert_model(folder / "m.h5", loaded, Precision::f32), doctest::Contains("write one"), Error);
 }
