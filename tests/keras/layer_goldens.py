@@ -160,6 +160,9 @@ CASES = [  # name, shapes of the inputs, the call
     ("op_normalize", [IMAGE], lambda x: ops.normalize(x, axis=-1)),
 ]
 
+def mostly_masked(K, x):                                   # steps without a number above 0.5
+    return K.Masking(0.0)(K.ReLU()(K.Rescaling(1.0, -0.5)(x)))
+
 def keras_2():
     """The same kinds of calls as Keras 2 writes them; and what Keras 3 no longer has."""
     K = tf_keras.layers
@@ -182,6 +185,8 @@ def keras_2():
         ("keras2_locally_connected1d", [LINE], lambda x: K.LocallyConnected1D(3, 2, strides=2, activation="relu")(x)),
         ("keras2_locally_connected2d", [IMAGE], lambda x: K.LocallyConnected2D(3, (2, 3), strides=(2, 1))(x)),
         ("keras2_random_crop", [(7, 4, 2)], lambda x: K.RandomCrop(3, 3)(x)),
+        ("keras2_mha_masked", [(5, 2), (6, 2)], lambda q, v: K.MultiHeadAttention(2, 3)(mostly_masked(K, q), mostly_masked(K, v))),
+        ("keras2_attention_masked", [(5, 2), (6, 2)], lambda q, v: K.Attention(use_scale=True)([mostly_masked(K, q), mostly_masked(K, v)])),
     ]
 
 def alive(w, rng):                                         # nothing 0 or 1: a gamma or a bias left out would show
