@@ -51,6 +51,7 @@ LayerPtr make_layer_scale(const Config&);
 LayerPtr make_custom_scale(const Config&);
 // operation.cpp
 LayerPtr make_operation(const Config&);  // functions called on tensors without a layer
+bool is_known_function(const std::string& name);  // "mean", "math.reduce_mean", "Mean"
 // shape.cpp
 LayerPtr make_identity(const Config&);  // InputLayer, and what does something in training only
 LayerPtr make_flatten(const Config&);

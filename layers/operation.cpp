@@ -319,15 +319,25 @@ std::string plain_name(std::string name) {
 
 }  // namespace
 
-LayerPtr make_operation(const Config& config) {
-    const std::string given = config.text("operation", ""), name = plain_name(given.substr(0, 128));
-    for (const Known& entry : known) {
+static const Known* find_known(const std::string& name) {
+    const std::string plain = plain_name(name.substr(0, 128));
+    const auto found = std::ranges::find_if(known, [&](const Known& entry) {
         const std::vector<std::string> names = split(entry.names, '|');
-        if (std::find(names.begin(), names.end(), name) == names.end()) continue;
+        return std::ranges::count(names, plain) > 0;
+    });
+    return found == std::end(known) ? nullptr : &*found;
+}
+
+bool is_known_function(const std::string& name) { return find_known(name); }
+
+LayerPtr make_operation(const Config& config) {
+    const std::string given = config.text("operation", "");
+    if (const Known* entry = find_known(given)) {
+        const std::vector<std::string> names = split(entry->names, '|');
         const Value *arguments = config.find("arguments"), *keywords = config.find("keywords");
         Call call{{names[0], config.name, {}, config.channels_first, config.keras_major}, config};
         std::size_t position = 0;
-        for (const std::string& parameter : split(entry.parameters, ' ')) {
+        for (const std::string& parameter : split(entry->parameters, ' ')) {
             const std::vector<std::string> alternatives = split(parameter, '|');
             const List* list = arguments ? arguments->as<List>() : nullptr;
             const Value* value = list && position < list->size() ? &(*list)[position] : nullptr;
@@ -337,7 +347,7 @@ LayerPtr make_operation(const Config& config) {
             if (value && !value->is_null() && !(text && *text == "None")) call.settings[alternatives[0]] = *value;
             position++;
         }
-        return entry.make(call);
+        return entry->make(call);
     }
     std::string list;
     for (const Known& entry : known) list += (list.empty() ? "" : ", ") + split(entry.names, '|')[0];

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "layers/layer.h"
+#include "layers/core.h"
 #include "weights/json_value.h"
 
 namespace limn {
@@ -119,7 +119,8 @@ Call call_of_keras_3(const Json& node, const std::string& where) {
 bool is_function(const std::string& class_name, const Json& config) {
     if (!config.is_object() || config.contains("trainable")) return false;
     const std::vector<std::string> layers = known_layers();
-    return !config.contains("dtype") || !std::ranges::count(layers, class_name);
+    const bool layer_too = std::ranges::count(layers, class_name);
+    return !layer_too || (!config.contains("dtype") && is_known_function(class_name));
 }
 
 std::vector<Reference> references_from(const Json& j, const std::string& where) {

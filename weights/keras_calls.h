@@ -43,7 +43,7 @@ std::optional<Dict> operation_of(const nlohmann::json& layer, const std::string&
                                  const Call& call);
 
 // In HDF5 files of Keras 3, which leave out the module: is this a function that was called without a layer? Layers say whether they are
-// trainable, or at least what numbers they compute with.
+// trainable, or at least what numbers they compute with; of a name that is both, neither makes it a function.
 bool is_function(const std::string& class_name, const nlohmann::json& config);
 
 }  // namespace limn
