@@ -39,6 +39,7 @@ Json reading3(Json made, const std::vector<std::string>& from) {  // as Keras 3 
     for (const std::string& name : from)
         list.push_back({{"class_name", "__keras_tensor__"}, {"config", {{"shape", {nullptr, 8, 8, 3}}, {"keras_history", {name, 0, 0}}}}});
     made["name"] = made["config"]["name"];
+    made["config"]["trainable"] = true;  // what tells a layer from a function
     made["inbound_nodes"] = Json::array({{{"args", Json::array({list})}, {"kwargs", Json::object()}}});
     return made;
 }
