@@ -51,7 +51,9 @@ inline bool give(int socket, const void* bytes, std::size_t size) {
     }
     return true;
 }
-inline bool take(int socket, void* bytes, std::size_t size) { return recv(socket, bytes, size, MSG_WAITALL) == ssize_t(size); }
+inline bool take(int socket, void* bytes, std::size_t size) {  // waiting for no bytes may wait for the next ones
+    return size == 0 || recv(socket, bytes, size, MSG_WAITALL) == ssize_t(size);
+}
 
 // The child that goes first: it loads file after file until it dies, and a new one takes its place.
 class Forerunner {

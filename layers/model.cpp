@@ -28,8 +28,14 @@ int Model::add(const std::string& node_name, LayerPtr layer, std::vector<int> re
     std::vector<Shape> shapes;
     std::vector<int> masks;
     for (int i : reads) shapes.push_back(node(i).shape), masks.push_back(node(i).mask);
-    const bool used_before = std::any_of(nodes_.begin(), nodes_.end(), [&](const Node& n) { return n.layer == layer; });
-    if (!used_before) layer->build(shapes);
+    const auto first = std::ranges::find_if(nodes_, [&](const Node& n) { return n.layer == layer; });
+    if (first == nodes_.end()) {
+        layer->build(shapes);
+    } else if (!layer->weights.empty() && layer->class_name != "Embedding") {  // made for so many channels; words have none
+        const Shape& before = node(first->inputs.at(0)).shape;
+        LIMN_CHECK(shapes[0].rank() == before.rank() && shapes[0][-1] == before[-1],
+                   "layer '{}' ({}): it is called with {}, but made for {}", layer->name, layer->class_name, shapes[0].str(), before.str());
+    }
 
     const MaskUse use = layer->mask_use(masks);
     int mask = use.passes >= 0 ? masks.at(std::size_t(use.passes)) : -1;

@@ -271,3 +271,23 @@ TEST_CASE("weights that are NaN or infinite: said at load with the layer's name,
     write_model(bomb.file, tiny_config().dump(), arrays);
     CHECK(bomb.refusal() == "");
 }
+
+TEST_CASE("a layer with weights that is called again with other channels is refused: its kernel would read past them") {
+    for (const char* kind : {"Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "Dense", "BatchNormalization"}) {
+        CAPTURE(kind);
+        Model model;
+        const int six = model.add_input("six", {-1, 8, 8, 6}), two = model.add_input("two", {-1, 8, 8, 2});
+        const LayerPtr shared =
+            make_layer({kind, "shared", {{"filters", 3.0}, {"units", 3.0}, {"kernel_size", List{3.0, 3.0}}, {"strides", List{1.0, 1.0}}}});
+        model.add("shared", shared, {six});
+        CHECK(complaint([&] { model.add("again", shared, {two}); }).find("it is called with (?,8,8,2), but made for (?,8,8,6)") !=
+              std::string::npos);
+        CHECK(complaint([&] { model.add("again", shared, {six}); }).empty());
+    }
+    // a sentence may have another length
+    Model model;
+    const int five = model.add_input("five", {-1, 5}), seven = model.add_input("seven", {-1, 7});
+    const LayerPtr words = make_layer({"Embedding", "words", {{"input_dim", 9.0}, {"output_dim", 3.0}}});
+    model.add("a", words, {five});
+    CHECK(complaint([&] { model.add("b", words, {seven}); }).empty());
+}
