@@ -38,18 +38,37 @@ std::size_t next_marker(Bytes jpeg, std::size_t at) {
     return jpeg.size();
 }
 
-// Huffman tables: a name, how many codes there are of 1 to 16 bits, their values. stb 2.27 writes past its array of 256
-// codes where there are more.
-bool huffman_tables_are_sound(Bytes body) {
-    constexpr std::size_t header = 17, most_codes = 256;
-    while (!body.empty()) {
-        if (body.size() < header) return false;
-        const std::size_t codes = std::accumulate(body.begin() + 1, body.begin() + header, std::size_t{0});
-        if (codes > most_codes || body.size() < header + codes) return false;
-        body = body.subspan(header + codes);
+// The Huffman tables that have been given so far, by class (0: DC, 1: AC) and number. stb 2.27 reads wherever an unwritten one leads.
+class HuffmanTables {
+public:
+    // A segment of tables: a name, how many codes there are of 1 to 16 bits, their values. Is it sound? stb 2.27 writes past its
+    // array of 256 codes where there are more.
+    bool define(Bytes body) {
+        constexpr std::size_t header = 17, most_codes = 256;
+        while (!body.empty()) {
+            if (body.size() < header) return false;
+            const std::size_t codes = std::accumulate(body.begin() + 1, body.begin() + header, std::size_t{0});
+            if (codes > most_codes || body.size() < header + codes || body[0] >> 4 > 1 || (body[0] & 15) > 3) return false;
+            defined_[body[0] >> 4][body[0] & 15] = true;
+            body = body.subspan(header + codes);
+        }
+        return true;
     }
-    return true;
-}
+    // A scan's header: how many components, of each its name and its two tables; first and last coefficient; which bits of them.
+    bool serve(Bytes scan, bool progressive) const {
+        const std::size_t components = scan.empty() ? 0 : scan[0], end = 1 + 2 * components;
+        if (scan.size() < end + 3) return false;
+        const bool dc = !progressive || (scan[end] == 0 && scan[end + 2] >> 4 == 0), ac = !progressive || scan[end + 1] > 0;
+        for (std::size_t i = 2; i < end; i += 2) {
+            const int dc_table = scan[i] >> 4, ac_table = scan[i] & 15;
+            if (dc_table > 3 || ac_table > 3 || (dc && !defined_[0][dc_table]) || (ac && !defined_[1][ac_table])) return false;
+        }
+        return true;
+    }
+
+private:
+    bool defined_[2][4] = {};
+};
 
 }  // namespace
 
@@ -74,7 +93,8 @@ JpegFacts read_jpeg_facts(Bytes jpeg) {
     constexpr std::uint8_t end_of_image = 0xd9, start_of_scan = 0xda, huffman = 0xc4, app1 = 0xe1;
     constexpr std::string_view exif_name("Exif\0\0", 6);
     JpegFacts facts;
-    bool scanned = false;
+    HuffmanTables tables;
+    bool scanned = false, progressive = false;
     for (std::size_t at = next_marker(jpeg, 2); at < jpeg.size(); at = next_marker(jpeg, at)) {
         const std::uint8_t marker = jpeg[at++];
         if (marker == end_of_image) {
@@ -85,9 +105,11 @@ JpegFacts read_jpeg_facts(Bytes jpeg) {
         const std::size_t length = std::size_t(jpeg[at]) << 8 | jpeg[at + 1];
         if (length < 2 || length > jpeg.size() - at) break;
         const Bytes body = jpeg.subspan(at + 2, length - 2);
-        if (marker == huffman && !huffman_tables_are_sound(body)) break;
+        if (marker == huffman && !tables.define(body)) break;
+        if (marker == start_of_scan && !tables.serve(body, progressive)) break;
         const bool frame = marker >= 0xc0 && marker <= 0xcf && marker != huffman && marker != 0xc8 && marker != 0xcc;
         if (frame && body.size() >= 6) facts.components = body[5];
+        if (frame) progressive = marker == 0xc2;
         if (marker == app1 && starts_with(body, exif_name)) facts.orientation = exif_orientation(body.subspan(exif_name.size()));
         scanned = scanned || marker == start_of_scan;
         at += length;
