@@ -3,10 +3,11 @@
 
 usage: pointing.py MODELS [--scenes N] [--only NAME] [--limn LIMN]      MODELS: the folder with captioner.h5, answers.h5, player.h5
 
-A map points at the place of its peak, enlarged to the picture (half-pixel bilinear); a hit lies on the object's own pixels. Next to it:
-what a point drawn at random and the picture's centre would reach, a random one of the scene's objects, and how many of the words, answers
-and decisions are right. Maps are Keras's; with --limn the command's, which must not differ from them by more than 1e-4 of their largest
-value (else the exit status is 1).
+A map points at the place of its peak, enlarged to the picture (half-pixel bilinear). A hit lies on the object's own pixels, or at most two
+pixels away: half a cell of the map, and of the picture's side as much as the 15 pixels of Zhang et al. 2016 ("Top-down neural attention by
+excitation backprop"). Next to it: what a point drawn at random, the picture's centre and a random one of its objects would reach (with the
+same two pixels), and how many of the words, answers and decisions are right. Maps are Keras's; with --limn the command's, which must not
+differ from them by more than 1e-4 of their largest value (else the exit status is 1).
 """
 import argparse, json, os, subprocess, sys, tempfile
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -15,6 +16,7 @@ from PIL import Image
 import samples, scenes
 
 layer = "places"
+tolerance = 2  # pixels
 
 def grad_cam(model, inputs, target):
     """target: of an output (N,...), one number for each scene. The signed maps (N,h,w), and the outputs."""
@@ -54,14 +56,22 @@ class Limn:
         self.worst = max(self.worst, abs(found - expected).max() / max(abs(expected).max(), 1e-30))
         return found
 
+def widened(mask):
+    """By all pixels that are at most `tolerance` away."""
+    padded, reach = np.pad(mask, tolerance), range(-tolerance, tolerance + 1)
+    shifts = [(y, x) for y in reach for x in reach if y * y + x * x <= tolerance**2]
+    return np.any([np.roll(padded, shift, (0, 1)) for shift in shifts], axis=0)[tolerance:-tolerance, tolerance:-tolerance]
+
 class Score:
     def __init__(self, what):
-        self.what, self.columns = what, {"points at it": [], "chance": [], "centre": [], "any object": [], "right": []}
+        self.what = what
+        self.columns = {name: [] for name in ("points at it", "at its own pixels", "chance", "centre", "any object", "right")}
     def add(self, cam, mask, objects, right):
-        """mask: of what is to be hit; a random object is hit wholly or not at all."""
+        """mask: of what is to be hit; a random one of the objects is hit wholly or not at all."""
         peak = np.unravel_index(enlarged(np.maximum(cam, 0)).argmax(), mask.shape)
+        wide, points = widened(mask), cam.max() > 0
         inside = np.mean([(o["mask"] & mask).any() for o in objects])
-        values = cam.max() > 0 and mask[peak], mask.mean(), mask[scenes.side // 2, scenes.side // 2], inside, right
+        values = points and wide[peak], points and mask[peak], wide.mean(), wide[scenes.side // 2, scenes.side // 2], inside, right
         for column, value in zip(self.columns.values(), values): column.append(value)
     def tell(self):
         hits = self.columns["points at it"]

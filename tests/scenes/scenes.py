@@ -72,8 +72,9 @@ def question(rng, objects):
             return ["what", "shape", "is", o["colour"]], o["shape"], o
         if kind == 2:
             return ["is", "there", "a", o["colour"], o["shape"]], "yes", o
-        if kind == 3:  # half of the time with a colour and a shape that are there, but not together
-            both = [[p[what] for p in objects] if rng.random() < 0.5 else known for what, known in (("colour", list(colours)), ("shape", shapes))]
+        if kind == 3:  # half of the time of those that are there, but not together
+            both = [[p[what] for p in objects] if rng.random() < 0.5 else known
+                    for what, known in (("colour", list(colours)), ("shape", shapes))]
             colour, shape = (str(rng.choice(words)) for words in both)
             if not any(p["colour"] == colour and p["shape"] == shape for p in objects):
                 return ["is", "there", "a", colour, shape], "no", None
@@ -101,15 +102,16 @@ def best_values():
     return values
 
 def game(rng, held_out):
-    """A moment of the game: (picture, [ball, paddle, two blue balls], values of the actions). One in five moments is held out, by its
-    number, wherever the blue balls are."""
+    """A moment of the game: (picture, [ball, paddle, one to three blue balls], values of the actions). One in five moments is held out, by
+    its number, wherever the blue balls are."""
     values = best_values()
     while True:
         at = tuple(int(rng.integers(n)) for n in values.shape[:-1])
         if at[0] >= 1 and (np.ravel_multi_index(at, values.shape[:-1]) * 2654435761 % 2**32 % 5 == 0) == held_out: break
     h, b, p = at
     balls = [(heights[h], columns_of_ball[b])]
-    while len(balls) < 3:
+    count = rng.integers(2, 5)
+    while len(balls) < count:
         other = rng.choice(heights[1:]), rng.choice(columns_of_ball)
         if all(np.hypot(other[0] - row, other[1] - column) > 2 * ball_radius for row, column in balls): balls.append(other)
     ball, *others = (mask_of("circle", row, column, ball_radius) for row, column in balls)

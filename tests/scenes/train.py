@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Trains the captioner, the network that answers questions and the one that plays.
 
-usage: train.py FOLDER [captioner | answers | player ...] [--scenes N] [--epochs N]      writes FOLDER/NAME.h5, float16 numbers
+usage: train.py FOLDER [captioner | answers | player ...] [--scenes N]      writes FOLDER/NAME.h5, float16 numbers
 
 All three see alike and end alike: what each place shows is averaged over the picture, and an output is a weighted sum of these averages;
-the words say which of them count. So nothing that a place shows stays without a say, and Grad-CAM there is what each place adds.
+the words say which of them count. So Grad-CAM at "places" is what each place adds to the output, and no place shows what adds nothing.
 """
 import argparse, os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -21,26 +21,25 @@ def conv(x, filters, size, name, activation="relu", **more):
     x = L.Conv2D(filters, size, padding="same", use_bias=False, name=name, **more)(x)
     return L.Activation(activation, name=name + "_on")(L.BatchNormalization(name=name + "_norm")(x))
 
-def features():
-    """The picture, from 0 to 1, and what its 16x16 places look like."""
-    image = keras.Input((scenes.side, scenes.side, 3), name="image")
-    light = L.Rescaling(1 / 255, name="light")(image)
-    x = conv(light, 16, 3, "conv1", strides=2)
-    x = L.MaxPooling2D(name="pool1")(conv(x, 24, 3, "conv2"))
-    return image, light, conv(x, 32, 3, "conv3")
-
 def average(near, x):
-    """Of all places; what is near a place counts as much as the rest of the picture, far, lets it."""
-    x = L.MaxPooling2D(name="pool2")(x)
+    """Of 16x16 places; what is near a place counts as much as the rest of the picture, far, lets it."""
+    x = conv(x, 32, 3, "far", strides=2)
     for reach in (1, 2, 4):  # together all of the 8x8
         x = conv(x, 32, 3, f"far{reach}", dilation_rate=reach)
-    far = L.UpSampling2D(name="far")(conv(x, channels, 1, "lets", "sigmoid"))
-    seen = L.GlobalAveragePooling2D(name="average")(L.Multiply(name="places")([near, far]))
+    lets = L.UpSampling2D(name="lets_each")(conv(x, channels, 1, "lets", "sigmoid"))
+    seen = L.GlobalAveragePooling2D(name="average")(L.Multiply(name="places")([near, lets]))
     return L.Rescaling(16, name="seen")(seen)  # about as many places as an object covers
 
 def eyes():
-    image, _, x = features()
+    image = keras.Input((scenes.side, scenes.side, 3), name="image")
+    x = L.Rescaling(1 / 255, name="light")(image)
+    x = conv(x, 16, 3, "conv1", strides=2)
+    x = conv(x, 32, 3, "conv2", strides=2)
+    x = conv(x, 32, 3, "conv3")
     return image, average(conv(x, channels, 3, "near"), x)
+
+def eyes_of(model):
+    return keras.Model(model.inputs[0], model.get_layer("seen").output)
 
 def captioner():
     """The next word at each step, of what is seen and the words so far."""
@@ -64,31 +63,35 @@ def answering():
 
 def player():
     """The value of each action. Near are a place's own 4x4 pixels, without a bias: where all is black, there is nothing to say."""
-    image, light, x = features()
-    near = L.Conv2D(channels, 4, strides=4, use_bias=False, activation="relu", name="near")(light)
-    return keras.Model(image, L.Dense(len(scenes.actions), name="value")(average(near, x)), name="player")
+    image = keras.Input((scenes.side, scenes.side, 3), name="image")
+    light = L.Rescaling(1 / 255, name="light")(image)
+    near = L.Conv2D(channels, scenes.cell, strides=scenes.cell, use_bias=False, activation="relu", name="near")(light)
+    return keras.Model(image, L.Dense(len(scenes.actions), name="value")(average(near, near)), name="player")
 
 def captions(rng, count):
     drawn = [scenes.scene(rng) for _ in range(count)]
     told = [scenes.caption(objects)[0] for _, objects in drawn]
     tokens = lambda sentences: np.array([scenes.tokens(s, scenes.caption_words, scenes.caption_length) for s in sentences])
     return ({"image": np.array([picture for picture, _ in drawn]), "words": tokens(["<start>", *words] for words in told)},
-            tokens([*words, "<end>"] for words in told))
+            np.eye(len(scenes.caption_words))[tokens([*words, "<end>"] for words in told)])
 
-def questions(rng, count):
+def questions(rng, count, of_each=3):
     drawn = [scenes.scene(rng) for _ in range(count)]
-    asked = [scenes.question(rng, objects) for _, objects in drawn]
+    asked = [scenes.question(rng, objects) for _, objects in drawn for _ in range(of_each)]
     tokens = [scenes.tokens(words, scenes.question_words, scenes.question_length) for words, _, _ in asked]
-    return ({"image": np.array([picture for picture, _ in drawn]), "question": np.array(tokens)},
-            np.array([scenes.answers.index(answer) for _, answer, _ in asked]))
+    pictures = np.array([picture for picture, _ in drawn]).repeat(of_each, axis=0)
+    right = [scenes.answers.index(answer) for _, answer, _ in asked]
+    return {"image": pictures, "question": np.array(tokens)}, np.eye(len(scenes.answers))[right]
 
 def games(rng, count):
     moments = [scenes.game(rng, held_out=False) for _ in range(count)]
     return np.array([picture for picture, _, _ in moments]), np.array([values for _, _, values in moments], "float32")
 
-tasks = {"captioner": (captioner, captions, "sparse_categorical_crossentropy", scenes.caption_words),
-         "answers": (answering, questions, "sparse_categorical_crossentropy", scenes.answers),
-         "player": (player, games, "mse", scenes.actions)}
+# Smoothed labels keep the probabilities from 1, where the gradient of log p is little but rounding.
+words_loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
+tasks = {"captioner": (captioner, captions, words_loss, 4, scenes.caption_words),
+         "answers": (answering, questions, words_loss, 4, scenes.answers),
+         "player": (player, games, keras.losses.MeanSquaredError(), 8, scenes.actions)}
 
 def save(model, labels, path):
     """As Keras does, but with float16 numbers and the new, smaller form of HDF5's groups; limn finds in it what the outputs mean."""
@@ -96,7 +99,8 @@ def save(model, labels, path):
     model.save(whole, include_optimizer=False)
     with h5py.File(whole) as source, h5py.File(path, "w", libver="latest") as target:
         def copy(name, item):
-            to = target.create_dataset(name, data=item[()].astype("float16")) if isinstance(item, h5py.Dataset) else target.require_group(name)
+            weights = isinstance(item, h5py.Dataset)
+            to = target.create_dataset(name, data=item[()].astype("float16")) if weights else target.require_group(name)
             to.attrs.update(item.attrs)
         target.attrs.update(source.attrs)
         source.visititems(copy)
@@ -104,13 +108,16 @@ def save(model, labels, path):
         target.attrs["labels"] = [label.encode() for label in labels]
     os.remove(whole)
 
-def train(name, count, epochs, folder):
-    build, make, loss, labels = tasks[name]
+def train(name, count, folder):
+    build, make, loss, epochs, labels = tasks[name]
     keras.utils.set_random_seed(1)
     model, path = build(), os.path.join(folder, name + ".h5")
+    if name == "answers":  # begins with the captioner's eyes
+        seeing = keras.models.load_model(os.path.join(folder, "captioner.h5"), compile=False)
+        eyes_of(model).set_weights(eyes_of(seeing).get_weights())
     inputs, right = make(np.random.default_rng(1), count)
-    rate = keras.optimizers.schedules.CosineDecay(3e-3, epochs * -(-count // batch), alpha=0.01)
-    model.compile(keras.optimizers.Adam(rate), loss, metrics=["mae" if loss == "mse" else "accuracy"])
+    rate = keras.optimizers.schedules.CosineDecay(3e-3, epochs * -(-len(right) // batch), alpha=0.01)
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy" if loss is words_loss else "mae"])
     model.fit(inputs, right, batch_size=batch, epochs=epochs, verbose=2)
     save(model, labels, path)
     print(name, model.count_params(), "parameters", os.path.getsize(path), "bytes", flush=True)
@@ -120,6 +127,5 @@ if __name__ == "__main__":
     parser.add_argument("folder")
     parser.add_argument("names", nargs="*", default=[])
     parser.add_argument("--scenes", type=int, default=20000)
-    parser.add_argument("--epochs", type=int, default=10)
     arguments = parser.parse_args()
-    for name in arguments.names or tasks: train(name, arguments.scenes, arguments.epochs, arguments.folder)
+    for name in arguments.names or tasks: train(name, arguments.scenes, arguments.folder)
