@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A few scenes with their truth, and the vocabularies: what tests and the documentation show.
 
-usage: samples.py FOLDER      writes FOLDER/{captions,questions,answers,actions}.txt and FOLDER/{scene,game}N.png with .json
+usage: samples.py FOLDER      writes FOLDER/{captions,questions}.txt and FOLDER/{scene,game}N.png with .json
 """
 import json, os, sys
 import numpy as np
@@ -18,7 +18,7 @@ def write(path, picture, truth):
 
 def write_vocabularies(folder):
     os.makedirs(folder, exist_ok=True)
-    for name, words in (("captions", scenes.caption_words), ("questions", scenes.question_words), ("answers", scenes.answers), ("actions", scenes.actions)):
+    for name, words in (("captions", scenes.caption_words), ("questions", scenes.question_words)):
         with open(os.path.join(folder, name + ".txt"), "w") as file: file.write("".join(word + "\n" for word in words))
 
 def main(folder):
@@ -31,7 +31,8 @@ def main(folder):
             words, answer, about = scenes.question(rng, objects)
             asked[" ".join(words)] = {"answer": answer, "box": box(about["mask"]) if about else None}
         truth = [{"colour": o["colour"], "shape": o["shape"], "box": box(o["mask"])} for o in objects]
-        write(os.path.join(folder, f"scene{i + 1}"), picture, {"caption": " ".join(scenes.caption(objects)[0]), "objects": truth, "questions": asked})
+        caption = " ".join(scenes.caption(objects)[0])
+        write(os.path.join(folder, f"scene{i + 1}"), picture, {"caption": caption, "objects": truth, "questions": asked})
     for i in range(3):
         picture, objects, values = scenes.game(rng, held_out=True)
         truth = [{"name": o["name"], "box": box(o["mask"])} for o in objects]

@@ -39,7 +39,7 @@ def draw(rng, masks, paints):
     return picture.clip(0, 255).astype("uint8")
 
 def scene(rng):
-    """Two or three objects, no two alike, apart from one another, from left to right by at least 6 pixels: (picture, objects)."""
+    """Two or three objects, no two of a colour, apart from one another, from left to right by at least 6 pixels: (picture, objects)."""
     count = rng.integers(2, most_objects + 1)
     while True:
         radius = rng.uniform(7, 11, count)
@@ -47,11 +47,10 @@ def scene(rng):
         order = centre[1].argsort(); radius, centre = radius[order], centre[:, order]
         apart = np.hypot(*(centre[:, :, None] - centre[:, None])) - 1.25 * (radius[:, None] + radius) + 99 * np.eye(count)
         if apart.min() > 0 and np.diff(centre[1]).min() >= 6: break
-    kinds = rng.choice(len(colours) * len(shapes), count, replace=False)
     objects = []
-    for (row, column), size, kind in zip(centre.T, radius, kinds):
-        shape = shapes[kind % len(shapes)]
-        objects.append({"colour": list(colours)[kind // len(shapes)], "shape": shape, "mask": mask_of(shape, row, column, size)})
+    for (row, column), size, colour in zip(centre.T, radius, rng.permutation(list(colours))):
+        shape = str(rng.choice(shapes))
+        objects.append({"colour": str(colour), "shape": shape, "mask": mask_of(shape, row, column, size)})
     return draw(rng, [o["mask"] for o in objects], [colours[o["colour"]] for o in objects]), objects
 
 def caption(objects):
@@ -69,59 +68,56 @@ def question(rng, objects):
         kind = rng.integers(4)
         if kind == 0 and sum(p["shape"] == o["shape"] for p in objects) == 1:
             return ["what", "colour", "is", "the", o["shape"]], o["colour"], o
-        if kind == 1 and sum(p["colour"] == o["colour"] for p in objects) == 1:
+        if kind == 1:
             return ["what", "shape", "is", o["colour"]], o["shape"], o
         if kind == 2:
             return ["is", "there", "a", o["colour"], o["shape"]], "yes", o
-        if kind == 3:  # half of the time with a colour and a shape that are there, but not together
-            both = [[p[what] for p in objects] if rng.random() < 0.5 else known for what, known in (("colour", list(colours)), ("shape", shapes))]
+        if kind == 3:  # half of the time of those that are there, but not together
+            both = [[p[what] for p in objects] if rng.random() < 0.5 else known
+                    for what, known in (("colour", list(colours)), ("shape", shapes))]
             colour, shape = (str(rng.choice(words)) for words in both)
             if not any(p["colour"] == colour and p["shape"] == shape for p in objects):
                 return ["is", "there", "a", colour, shape], "no", None
 
-# ---- the game: a ball falls, the paddle at the bottom should be under it. What has moved is seen by its colour: the frame of two
-# steps ago is the picture's red, that of the last step its green, now is its blue.
+# ---- the game, on a board of cells: a yellow ball falls straight, and the paddle at the bottom should be under it when it arrives.
+# The blue balls do not count.
 actions = ["left", "stay", "right"]
-step, ball_radius, paddle_half, paddle_row = 4, 3, 8, 58  # pixels; the paddle moves by a step, the ball falls by one
-columns_of_ball, columns_of_paddle = np.arange(4, 61, 2), np.arange(8, 57, 4)
-drifts = np.array([-2, 0, 2])  # columns a step, in pixels
-heights = np.arange(54, 5, -step)  # of the ball; at heights[0] the game ends
-discount, away_costs, move_costs = 0.9, 0.1, 0.02
-
-def next_ball(column, drift):
-    there = column + drift
-    return (there, drift) if 4 <= there <= 60 else (column - drift, -drift)
+cell = 4  # pixels; a step of the ball, which falls by one, and of the paddle
+ball_radius, paddle_half, paddle_row = 4, 8, 60
+columns_of_ball, columns_of_paddle = np.arange(4, 61, cell), np.arange(8, 57, cell)
+heights = np.arange(52, 3, -cell)  # of the ball; at heights[0] the game ends
+discount, away_costs, move_costs = 0.9, 0.1, 0.05
 
 @functools.cache
 def best_values():
-    """Of the best policy, by going backward from the last step: values[height, ball, drift, paddle, action]. 1 for a ball that is
-    caught, -1 for one that is lost, less a little for each step away from under the ball and for each move; a step later is worth
-    0.9 of it."""
-    shape = len(heights), len(columns_of_ball), len(drifts), len(columns_of_paddle), len(actions)
+    """Of the best policy, by going backward from the last step: values[height, ball, paddle, action]. 1 for a ball that is caught, -1
+    for one that is lost, less a little for each step away from under the ball and for each move; a step later is worth 0.9 of it."""
+    shape = len(heights), len(columns_of_ball), len(columns_of_paddle), len(actions)
     values = np.zeros(shape)
-    for h, b, d, p, a in np.ndindex(shape):
+    for h, b, p, a in np.ndindex(shape):
         moved = int(np.clip(p + a - 1, 0, len(columns_of_paddle) - 1))
-        column, drift = next_ball(columns_of_ball[b], drifts[d])
-        if h <= 1: later = 1 if abs(column - columns_of_paddle[moved]) <= paddle_half + ball_radius - 2 else -1
-        else: later = values[h - 1, (column - 4) // 2, list(drifts).index(drift), moved].max()
-        away = abs(column - columns_of_paddle[moved]) > paddle_half
-        values[h, b, d, p, a] = discount * later - away_costs * away - move_costs * (a != 1)
+        away = abs(columns_of_ball[b] - columns_of_paddle[moved]) > paddle_half
+        later = values[h - 1, b, moved].max() if h > 1 else -1 if away else 1
+        values[h, b, p, a] = discount * later - away_costs * away - move_costs * (a != 1)
     return values
 
 def game(rng, held_out):
-    """A moment of the game: (picture, [ball, paddle], values of the actions). One in five moments is held out, by its number."""
+    """A moment of the game: (picture, [ball, paddle, one to three blue balls], values of the actions). One in five moments is held out, by
+    its number, wherever the blue balls are."""
     values = best_values()
     while True:
         at = tuple(int(rng.integers(n)) for n in values.shape[:-1])
         if at[0] >= 1 and (np.ravel_multi_index(at, values.shape[:-1]) * 2654435761 % 2**32 % 5 == 0) == held_out: break
-    h, b, d, p = at
-    row, column, drift, masks = heights[h], columns_of_ball[b], drifts[d], []
-    for _ in range(3):  # now, before, before that
-        masks.append(mask_of("circle", row, column, ball_radius))
-        row, (column, back) = row - step, next_ball(column, -drift); drift = -back
-    paddle = (abs(rows - paddle_row) <= 2) & (abs(columns - columns_of_paddle[p]) <= paddle_half)
-    picture = np.full((side, side, 3), rng.uniform(10, 50))
-    for frame, mask in enumerate(masks): picture[mask, 2 - frame] = 230
-    picture[paddle] = 160
-    picture = (picture + rng.normal(0, rng.uniform(0, 8), picture.shape)).clip(0, 255).astype("uint8")
-    return picture, [{"name": "ball", "mask": masks[0] | masks[1] | masks[2]}, {"name": "paddle", "mask": paddle}], values[at]
+    h, b, p = at
+    balls = [(heights[h], columns_of_ball[b])]
+    count = rng.integers(2, 5)
+    while len(balls) < count:
+        other = rng.choice(heights[1:]), rng.choice(columns_of_ball)
+        if all(np.hypot(other[0] - row, other[1] - column) > 2 * ball_radius for row, column in balls): balls.append(other)
+    ball, *others = (mask_of("circle", row, column, ball_radius) for row, column in balls)
+    paddle = (abs(rows - paddle_row) <= cell) & (abs(columns - columns_of_paddle[p]) <= paddle_half)
+    objects = [{"name": "ball", "colour": "yellow", "mask": ball}, {"name": "paddle", "colour": "red", "mask": paddle},
+               *({"name": "blue ball", "colour": "blue", "mask": mask} for mask in others)]
+    picture = np.zeros((side, side, 3), "uint8")
+    for o in objects: picture[o["mask"]] = np.array(colours[o["colour"]]) * rng.uniform(0.8, 1.1)
+    return picture, objects, values[at]

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""Trains the captioner, the network that answers questions and the one that plays, on scenes drawn as it goes.
+"""Trains the captioner, the network that answers questions and the one that plays.
 
-usage: train.py FOLDER [captioner | answers | player ...] [--steps N] [--round R] [--quiet S]      writes FOLDER/NAME.h5 (float16 numbers, as float32)
+usage: train.py FOLDER [captioner | answers | player ...] [--scenes N]      writes FOLDER/NAME.h5, float16 numbers
 
-A round goes through N batches that no other round sees, its rate of learning down to almost nothing. A first round starts from nothing,
-but `answers` with the captioner's eyes; later ones go on from FOLDER/NAME.h5. --quiet: how much each number costs that the last layer
-with places gives. Of each channel only the largest counts for the network; the cost silences the others, which Grad-CAM would show.
+All three see alike and end alike: what each place shows is averaged over the picture, and an output is a weighted sum of these averages;
+the words say which of them count. So Grad-CAM at "places" is what each place adds to the output, and no place shows what adds nothing.
 """
 import argparse, os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -16,117 +15,117 @@ import scenes
 tf.config.threading.set_intra_op_parallelism_threads(2)
 tf.config.threading.set_inter_op_parallelism_threads(1)
 batch = 64
+channels = 64  # of each place
 
-def conv(x, filters, size, name, **more):
-    return L.Conv2D(filters, size, padding="same", activation="relu", name=name, **more)(x)
+def conv(x, filters, size, name, activation="relu", **more):
+    x = L.Conv2D(filters, size, padding="same", use_bias=False, name=name, **more)(x)
+    return L.Activation(activation, name=name + "_on")(L.BatchNormalization(name=name + "_norm")(x))
 
-def encoder():
-    """64x64 pixels -> 16x16 places of 48 numbers. What a place is told comes from around it and, through 8x8, from the whole picture."""
+def average(near, x):
+    """Of 16x16 places; what is near a place counts as much as the rest of the picture, far, lets it."""
+    x = conv(x, 32, 3, "far", strides=2)
+    for reach in (1, 2, 4):  # together all of the 8x8
+        x = conv(x, 32, 3, f"far{reach}", dilation_rate=reach)
+    lets = L.UpSampling2D(name="lets_each")(conv(x, channels, 1, "lets", "sigmoid"))
+    seen = L.GlobalAveragePooling2D(name="average")(L.Multiply(name="places")([near, lets]))
+    return L.Rescaling(16, name="seen")(seen)  # about as many places as an object covers
+
+def eyes():
     image = keras.Input((scenes.side, scenes.side, 3), name="image")
-    x = L.Rescaling(1 / 127.5, -1, name="scale")(image)
-    x = L.MaxPooling2D(name="pool1")(conv(x, 12, 3, "conv1"))
-    x = L.MaxPooling2D(name="pool2")(conv(x, 20, 3, "conv2"))
-    near = conv(conv(x, 32, 3, "near1"), 32, 3, "near2")
-    x = L.MaxPooling2D(name="pool3")(near)
-    x = conv(x, 48, 3, "far1"); x = conv(x, 48, 3, "far2", dilation_rate=2)
-    far = L.UpSampling2D(name="enlarge")(x)
-    return image, conv(L.Concatenate(name="near_and_far")([near, far]), 48, 1, "places")
+    x = L.Rescaling(1 / 255, name="light")(image)
+    x = conv(x, 16, 3, "conv1", strides=2)
+    x = conv(x, 32, 3, "conv2", strides=2)
+    x = conv(x, 32, 3, "conv3")
+    return image, average(conv(x, channels, 3, "near"), x)
 
-eye_layers = ["conv1", "conv2", "near1", "near2", "far1", "far2", "places"]
+def eyes_of(model):
+    return keras.Model(model.inputs[0], model.get_layer("seen").output)
 
 def captioner():
-    """What the picture holds in all, and the words so far, meet at each step: the next word."""
-    image, places = encoder()
+    """The next word at each step, of what is seen and the words so far."""
+    image, seen = eyes()
     words = keras.Input((scenes.caption_length,), name="words", dtype="int32")
-    seen = L.Dense(96, activation="relu", name="seen")(L.GlobalMaxPooling2D(name="all_places")(places))
-    said = L.Embedding(len(scenes.caption_words), 16, mask_zero=True, name="word")(words)
+    said = L.Embedding(len(scenes.caption_words), 16, name="word")(words)
     said = L.LSTM(48, return_sequences=True, name="said")(said)
-    both = L.Concatenate(name="seen_and_said")([L.RepeatVector(scenes.caption_length, name="at_each_step")(seen), said])
-    both = L.Dense(96, activation="relu", name="thought")(both)
+    counts = L.Dense(channels, activation="sigmoid", name="counts")(said)
+    seen = L.RepeatVector(scenes.caption_length, name="at_each_step")(seen)
+    both = L.Concatenate(name="seen_and_said")([L.Multiply(name="wanted")([seen, counts]), said])
     return keras.Model([image, words], L.Dense(len(scenes.caption_words), activation="softmax", name="next_word")(both), name="captioner")
 
 def answering():
-    """The question says which of a place's numbers count: there they are multiplied, and the largest of all places answers."""
-    image, places = encoder()
+    """The answer, of what is seen and the question."""
+    image, seen = eyes()
     question = keras.Input((scenes.question_length,), name="question", dtype="int32")
-    asked = L.GRU(48, name="asked")(L.Embedding(len(scenes.question_words), 16, mask_zero=True, name="word")(question))
-    asked = L.Reshape((1, 1, 48), name="for_each_place")(L.Dense(48, activation="sigmoid", name="counts")(asked))
-    x = conv(L.Multiply(name="asked_of_places")([places, asked]), 64, 1, "findings")
-    x = L.GlobalMaxPooling2D(name="all_places")(x)
-    return keras.Model([image, question], L.Dense(len(scenes.answers), activation="softmax", name="answer")(x), name="answers")
+    asked = L.GRU(48, name="asked")(L.Embedding(len(scenes.question_words), 16, name="word")(question))
+    counts = L.Dense(channels, activation="sigmoid", name="counts")(asked)
+    both = L.Concatenate(name="seen_and_asked")([L.Multiply(name="wanted")([seen, counts]), asked])
+    return keras.Model([image, question], L.Dense(len(scenes.answers), activation="softmax", name="answer")(both), name="answers")
 
 def player():
-    """Where the ball is and where the paddle: the whole picture at 4x4, through dense layers, is told to each of 16x16 places."""
+    """The value of each action. Near are a place's own 4x4 pixels, without a bias: where all is black, there is nothing to say."""
     image = keras.Input((scenes.side, scenes.side, 3), name="image")
-    x = L.Rescaling(1 / 127.5, -1, name="scale")(image)
-    x = L.MaxPooling2D(name="pool1")(conv(x, 12, 3, "conv1"))
-    near = L.MaxPooling2D(name="pool2")(conv(x, 24, 3, "near"))
-    x = L.MaxPooling2D(name="pool3")(conv(near, 24, 3, "far1"))
-    x = L.Flatten(name="all")(L.MaxPooling2D(name="pool4")(conv(x, 24, 3, "far2")))
-    x = L.Dense(4 * 4 * 16, activation="relu", name="far4")(L.Dense(128, activation="relu", name="far3")(x))
-    far = L.UpSampling2D(4, name="enlarge")(L.Reshape((4, 4, 16), name="sectors")(x))
-    places = conv(L.Concatenate(name="near_and_far")([near, far]), 32, 3, "places")
-    x = L.GlobalMaxPooling2D(name="all_places")(places)
-    return keras.Model(image, L.Dense(len(scenes.actions), name="value")(x), name="player")
+    light = L.Rescaling(1 / 255, name="light")(image)
+    near = L.Conv2D(channels, scenes.cell, strides=scenes.cell, use_bias=False, activation="relu", name="near")(light)
+    return keras.Model(image, L.Dense(len(scenes.actions), name="value")(average(near, near)), name="player")
 
-def captions(rng):
-    pictures, said, next_words = [], [], []
-    for _ in range(batch):
-        picture, objects = scenes.scene(rng)
-        words, _ = scenes.caption(objects)
-        pictures.append(picture)
-        said.append(scenes.tokens(["<start>", *words], scenes.caption_words, scenes.caption_length))
-        next_words.append(scenes.tokens([*words, "<end>"], scenes.caption_words, scenes.caption_length))
-    next_words = np.array(next_words)
-    return {"image": np.array(pictures, "float32"), "words": np.array(said)}, next_words, (next_words > 0).astype("float32")
+def captions(rng, count):
+    drawn = [scenes.scene(rng) for _ in range(count)]
+    told = [scenes.caption(objects)[0] for _, objects in drawn]
+    tokens = lambda sentences: np.array([scenes.tokens(s, scenes.caption_words, scenes.caption_length) for s in sentences])
+    return ({"image": np.array([picture for picture, _ in drawn]), "words": tokens(["<start>", *words] for words in told)},
+            np.eye(len(scenes.caption_words))[tokens([*words, "<end>"] for words in told)])
 
-def questions(rng):
-    pictures, asked, right = [], [], []
-    for _ in range(batch):
-        picture, objects = scenes.scene(rng)
-        words, answer, _ = scenes.question(rng, objects)
-        pictures.append(picture); right.append(scenes.answers.index(answer))
-        asked.append(scenes.tokens(words, scenes.question_words, scenes.question_length))
-    return {"image": np.array(pictures, "float32"), "question": np.array(asked)}, np.array(right)
+def questions(rng, count, of_each=3):
+    drawn = [scenes.scene(rng) for _ in range(count)]
+    asked = [scenes.question(rng, objects) for _, objects in drawn for _ in range(of_each)]
+    tokens = [scenes.tokens(words, scenes.question_words, scenes.question_length) for words, _, _ in asked]
+    pictures = np.array([picture for picture, _ in drawn]).repeat(of_each, axis=0)
+    right = [scenes.answers.index(answer) for _, answer, _ in asked]
+    return {"image": pictures, "question": np.array(tokens)}, np.eye(len(scenes.answers))[right]
 
-def games(rng):
-    moments = [scenes.game(rng, held_out=False) for _ in range(batch)]
-    return np.array([m[0] for m in moments], "float32"), np.array([m[2] for m in moments], "float32")
+def games(rng, count):
+    moments = [scenes.game(rng, held_out=False) for _ in range(count)]
+    return np.array([picture for picture, _, _ in moments]), np.array([values for _, _, values in moments], "float32")
 
-class Batches(keras.utils.PyDataset):
-    """As many of `make` as are wanted, each from its own seed."""
-    def __init__(self, make, steps, round): super().__init__(); self.make, self.steps, self.round = make, steps, round
-    def __len__(self): return self.steps
-    def __getitem__(self, i): return self.make(np.random.default_rng([self.round, i]))
+# Smoothed labels keep the probabilities from 1, where the gradient of log p is little but rounding.
+words_loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
+tasks = {"captioner": (captioner, captions, words_loss, 4, scenes.caption_words),
+         "answers": (answering, questions, words_loss, 4, scenes.answers),
+         "player": (player, games, keras.losses.MeanSquaredError(), 8, scenes.actions)}
 
-tasks = {"captioner": (captioner, captions, "sparse_categorical_crossentropy"), "answers": (answering, questions, "sparse_categorical_crossentropy"),
-         "player": (player, games, "mse")}
+def save(model, labels, path):
+    """As Keras does, but with float16 numbers and the new, smaller form of HDF5's groups; limn finds in it what the outputs mean."""
+    whole = path.replace(".h5", ".float32.h5")
+    model.save(whole, include_optimizer=False)
+    with h5py.File(whole) as source, h5py.File(path, "w", libver="latest") as target:
+        def copy(name, item):
+            weights = isinstance(item, h5py.Dataset)
+            to = target.create_dataset(name, data=item[()].astype("float16")) if weights else target.require_group(name)
+            to.attrs.update(item.attrs)
+        target.attrs.update(source.attrs)
+        source.visititems(copy)
+        target.attrs["preprocess"] = "raw"
+        target.attrs["labels"] = [label.encode() for label in labels]
+    os.remove(whole)
 
-def train(name, steps, round, quiet, folder):
-    build, make, loss = tasks[name]
+def train(name, count, folder):
+    build, make, loss, epochs, labels = tasks[name]
     keras.utils.set_random_seed(1)
     model, path = build(), os.path.join(folder, name + ".h5")
-    if round > 1: model.load_weights(path)
-    elif name == "answers":  # it sees with the captioner's eyes to begin with: what remains to be learned is to answer
-        eyes = captioner(); eyes.load_weights(os.path.join(folder, "captioner.h5"))
-        for part in eye_layers: model.get_layer(part).set_weights(eyes.get_layer(part).get_weights())
-    rate = keras.optimizers.schedules.CosineDecay(2e-3 if round == 1 else 1e-3, steps, alpha=0.02)
-    model.compile(keras.optimizers.Adam(rate), loss, weighted_metrics=[] if loss == "mse" else ["accuracy"])
-    if quiet: model.get_layer("findings" if name == "answers" else "places").activity_regularizer = keras.regularizers.L1(quiet)
-    told = keras.callbacks.LambdaCallback(on_train_batch_end=lambda i, logs: i % 100 or print(name, i, logs, flush=True))
-    model.fit(Batches(make, steps, round), verbose=0, callbacks=[told])
-    model.set_weights([w.astype("float16").astype("float32") for w in model.get_weights()])
-    if quiet: model.get_layer("findings" if name == "answers" else "places").activity_regularizer = None
-    model.save(path, include_optimizer=False)
-    with h5py.File(path, "a") as file:
-        file.attrs["preprocess"] = "raw"
-        labels = {"captioner": scenes.caption_words, "answers": scenes.answers, "player": scenes.actions}[name]
-        file.attrs["labels"] = [label.encode() for label in labels]
+    if name == "answers":  # begins with the captioner's eyes
+        seeing = keras.models.load_model(os.path.join(folder, "captioner.h5"), compile=False)
+        eyes_of(model).set_weights(eyes_of(seeing).get_weights())
+    inputs, right = make(np.random.default_rng(1), count)
+    rate = keras.optimizers.schedules.CosineDecay(3e-3, epochs * -(-len(right) // batch), alpha=0.01)
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy" if loss is words_loss else "mae"])
+    model.fit(inputs, right, batch_size=batch, epochs=epochs, verbose=2)
+    save(model, labels, path)
     print(name, model.count_params(), "parameters", os.path.getsize(path), "bytes", flush=True)
-    return model
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("folder"); parser.add_argument("names", nargs="*", default=[]); parser.add_argument("--steps", type=int, default=2000); parser.add_argument("--round", type=int, default=1); parser.add_argument("--quiet", type=float, default=0)
+    parser.add_argument("folder")
+    parser.add_argument("names", nargs="*", default=[])
+    parser.add_argument("--scenes", type=int, default=20000)
     arguments = parser.parse_args()
-    for name in arguments.names or tasks: train(name, arguments.steps, arguments.round, arguments.quiet, arguments.folder)
+    for name in arguments.names or tasks: train(name, arguments.scenes, arguments.folder)
