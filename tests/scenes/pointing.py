@@ -123,7 +123,7 @@ def answers(model, count, rng, limn):
 def decisions(model, count, rng, limn):
     """How much the value of the chosen action is above the mean of the other two."""
     drawn = [scenes.game(rng, held_out=True) for _ in range(count)]
-    pictures = np.array([picture for picture, _, _ in drawn], "float32")
+    pictures = [np.array([picture for picture, _, _ in drawn], "float32")]
     chosen = model.predict(pictures, verbose=0).argmax(-1)
     above = lambda output: 1.5 * tf.gather(output, chosen, axis=1, batch_dims=1) - 0.5 * tf.reduce_sum(output, 1)
     maps, _ = grad_cam(model, pictures, above)
