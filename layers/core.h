@@ -50,7 +50,7 @@ LayerPtr make_dropout(const Config&);  // Dropout, SpatialDropout1D, 2D, 3D, Sto
 LayerPtr make_layer_scale(const Config&);
 LayerPtr make_custom_scale(const Config&);
 // operation.cpp
-LayerPtr make_operation(const Config&);  // functions called on tensors without a layer
+LayerPtr make_operation(const Config&);           // functions called on tensors without a layer
 bool is_known_function(const std::string& name);  // "mean", "math.reduce_mean", "Mean"
 // shape.cpp
 LayerPtr make_identity(const Config&);  // InputLayer, and what does something in training only
@@ -64,6 +64,8 @@ LayerPtr make_embedding(const Config&);
 LayerPtr make_masking(const Config&);
 // recurrent.cpp
 LayerPtr make_recurrent(const Config&);  // SimpleRNN, LSTM, GRU, CuDNNLSTM, CuDNNGRU, RNN
+// The cells of a recurrent layer, from below: those that an RNN is given, stacks taken apart; any other layer is its own cell.
+std::vector<Config> cells_of(const Config& recurrent);
 // sequence.cpp
 LayerPtr make_repeat_vector(const Config&);
 // spatial.cpp

@@ -266,33 +266,37 @@ private:
     std::size_t states_ = 0;
 };
 
-std::vector<CellPtr> make_cells(const Config& config) {
+CellPtr make_cell(const Config& config) {
     const std::string& kind = config.class_name;
-    std::vector<CellPtr> cells;
-    const auto inner = [&](const Value& item) {
-        const Value *type = item.find("class_name"), *settings = item.find("config");
-        if (!type || !type->as<std::string>() || !settings || !settings->as<Dict>()) config.reject("it should say what its cell is");
-        const Value* own = settings->find("name");
-        const std::string name = own && own->as<std::string>() ? *own->as<std::string>() : config.name;
-        for (CellPtr& cell : make_cells({*type->as<std::string>(), name, *settings->as<Dict>(), {}, config.keras_major}))
-            cells.push_back(std::move(cell));
-    };
-    if (kind == "SimpleRNN" || kind == "SimpleRNNCell")
-        cells.push_back(std::make_unique<SimpleCell>(config));
-    else if (kind == "LSTM" || kind == "LSTMCell" || kind == "CuDNNLSTM")
-        cells.push_back(std::make_unique<LstmCell>(config));
-    else if (kind == "GRU" || kind == "GRUCell" || kind == "CuDNNGRU")
-        cells.push_back(std::make_unique<GruCell>(config));
-    else if (kind == "RNN" && config.has("cell"))
-        inner(*config.find("cell"));
-    else if (const Value* list = config.find("cells"); kind == "StackedRNNCells" && list && list->as<List>())
-        for (const Value& item : *list->as<List>()) inner(item);
-    if (cells.empty()) config.reject("its cells are not known; SimpleRNNCell, LSTMCell, GRUCell and StackedRNNCells of them are");
-    return cells;
+    if (kind == "SimpleRNN" || kind == "SimpleRNNCell") return std::make_unique<SimpleCell>(config);
+    if (kind == "LSTM" || kind == "LSTMCell" || kind == "CuDNNLSTM") return std::make_unique<LstmCell>(config);
+    if (kind == "GRU" || kind == "GRUCell" || kind == "CuDNNGRU") return std::make_unique<GruCell>(config);
+    config.reject("its cells are not known; SimpleRNNCell, LSTMCell, GRUCell and StackedRNNCells of them are");
 }
 
 }  // namespace
 
-LayerPtr make_recurrent(const Config& config) { return std::make_shared<Recurrent>(config, make_cells(config)); }
+std::vector<Config> cells_of(const Config& config) {
+    const bool one = config.class_name == "RNN" && config.has("cell"), stacked = config.class_name == "StackedRNNCells";
+    if (!one && !stacked) return {config};
+    std::vector<Config> cells;
+    const Value* list = config.find("cells");
+    if (stacked && (!list || !list->as<List>() || list->as<List>()->empty())) config.reject("it should say what its cells are");
+    for (const Value& item : one ? List{*config.find("cell")} : *list->as<List>()) {
+        const Value *type = item.find("class_name"), *settings = item.find("config");
+        if (!type || !type->as<std::string>() || !settings || !settings->as<Dict>()) config.reject("it should say what its cell is");
+        const Value* own = settings->find("name");
+        const std::string name = own && own->as<std::string>() ? *own->as<std::string>() : config.name;
+        for (Config& cell : cells_of({*type->as<std::string>(), name, *settings->as<Dict>(), {}, config.keras_major}))
+            cells.push_back(std::move(cell));
+    }
+    return cells;
+}
+
+LayerPtr make_recurrent(const Config& config) {
+    std::vector<CellPtr> cells;
+    for (const Config& cell : cells_of(config)) cells.push_back(make_cell(cell));
+    return std::make_shared<Recurrent>(config, std::move(cells));
+}
 
 }  // namespace limn

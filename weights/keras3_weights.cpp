@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "layers/core.h"
 #include "weights/json_value.h"
 
 namespace limn {
@@ -101,6 +102,13 @@ void fill(const Hdf5File& file, Layer& layer, StoredGroup& stored) {
     stored.used = true;
 }
 
+// "dense", "dense_1", "conv2d": Keras counts within a class.
+std::string next_of_class(const std::string& class_name, std::map<std::string, int>& used) {
+    const std::string snake = snake_case(class_name);
+    const int count = used[snake]++;
+    return count ? fmt::format("{}_{}", snake, count) : snake;
+}
+
 void walk_config(const Json& model, const std::string& path, const std::string& store, StorePaths& out, int depth);
 
 void walk_layer(const Json& layer, const std::string& path, const std::string& store, StorePaths& out, int depth) {
@@ -133,9 +141,8 @@ void walk_config(const Json& model, const std::string& path, const std::string& 
     for (const Json& layer : layers) {
         const std::string class_name = layer.at("class_name").get<std::string>();
         if (class_name == "InputLayer" && model.value("class_name", std::string()) == "Sequential") continue;
-        const std::string snake = snake_case(class_name == "GroupQueryAttention" ? "GroupedQueryAttention" : class_name);  // its own name
-        const int count = used[snake]++;
-        walk_layer(layer, path, store + "/layers/" + (count ? fmt::format("{}_{}", snake, count) : snake), out, depth);
+        const std::string real = class_name == "GroupQueryAttention" ? "GroupedQueryAttention" : class_name;  // its own name
+        walk_layer(layer, path, store + "/layers/" + next_of_class(real, used), out, depth);
     }
 }
 
@@ -159,21 +166,13 @@ std::string snake_case(const std::string& class_name) {
     return out;
 }
 
-// Where the cell of this name lies among those of an RNN, by class and number.
+// Where the cell of this name lies among those of an RNN. (A weight's name has a part only where there are several.)
 static std::string place_of_cell(const Config& rnn, const std::string& name) {
-    const Value *stack = rnn.find("cell"), *config = stack ? stack->find("config") : nullptr,
-                *cells = config ? config->find("cells") : nullptr;
     std::map<std::string, int> used;
-    if (cells && cells->as<List>())
-        for (const Value& cell : *cells->as<List>()) {
-            const Value *kind = cell.find("class_name"), *settings = cell.find("config"),
-                        *own = settings ? settings->find("name") : nullptr;
-            if (!kind || !kind->as<std::string>()) continue;
-            const std::string snake = snake_case(*kind->as<std::string>());
-            const int count = used[snake]++;
-            if (own && own->as<std::string>() && *own->as<std::string>() == name)
-                return "/cell/cells/" + (count ? fmt::format("{}_{}", snake, count) : snake);
-        }
+    for (const Config& cell : cells_of(rnn)) {
+        const std::string group = next_of_class(cell.class_name, used);
+        if (cell.name == name) return "/cell/cells/" + group;
+    }
     return "/cell";
 }
 

@@ -247,10 +247,7 @@ private:
             return {model_.add(unique(prefix + name), made, reads)};
         }
         const Dict spoken{{"arguments", how.arguments}, {"keywords", how.keywords}};
-        const std::string spoken_text = json_from(Value(spoken)).dump();
         LayerPtr& made = layers_[layer_path];
-        LIMN_CHECK(!made || !made->takes_keywords() || spoken_text == first_calls_[layer_path],
-                   "layer '{}' ({}): it is called in several ways, which limn does not know", name, class_name);
         if (!made) {
             const Value value = value_from(settings);
             LIMN_CHECK(value.as<Dict>(), "layer '{}': its configuration should be a dictionary", name);
@@ -260,10 +257,14 @@ private:
             config.settings.erase("call");  // the builder's own word
             if (!how.keywords.empty()) config.settings["call"] = spoken;
             made = make_layer(config);
-            first_calls_[layer_path] = spoken_text;
             LIMN_CHECK(!how.tensor_by_keyword() || made->takes_keywords(),
                        "layer '{}' ({}): it is called with the tensor '{}', which limn does not know", name, class_name,
                        *how.tensor_by_keyword());
+        }
+        if (made->takes_keywords()) {
+            const std::string text = json_from(Value(spoken)).dump();
+            LIMN_CHECK(first_calls_.emplace(layer_path, text).first->second == text,
+                       "layer '{}' ({}): it is called in several ways, which limn does not know", name, class_name);
         }
         if (mixed_formats_ && made->keras_config.text("data_format", "") == "channels_first" && model_.node(reads.at(0)).shape.rank() == 4)
             return {call_channels_first(made, prefix + name, reads)};
@@ -316,7 +317,7 @@ private:
     int keras_major_;
     const Lambdas& lambdas_;
     std::map<std::string, LayerPtr> layers_;
-    std::map<std::string, std::string> first_calls_;  // what each was called with when it was made
+    std::map<std::string, std::string> first_calls_;  // what each that takes keywords was called with
     std::map<std::string, int> calls_, uses_;
     std::set<std::string> names_;  // of nodes
 };

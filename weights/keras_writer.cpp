@@ -5,6 +5,7 @@
 #include <set>
 
 #include "engine/file.h"
+#include "layers/core.h"
 #include "weights/hdf5_file.h"
 #include "weights/json_value.h"
 #include "weights/keras3_weights.h"
@@ -126,21 +127,22 @@ std::vector<PlacedWeight> ordered_weights(const Layers& layers) {
     return list;
 }
 
-bool has_gates(const Layer& layer) { return layer.class_name.ends_with("LSTM") || layer.class_name.ends_with("GRU"); }
+bool has_gates(const std::string& kind) {  // also of a cell: "LSTMCell"
+    return kind.find("LSTM") != std::string::npos || kind.find("GRU") != std::string::npos;
+}
 
 // Is the layer's activation, or that of its gates, Keras 1's and 2's hard_sigmoid?
-bool old_hard_sigmoid(const Layer& layer, const char* key, const char* otherwise) {
-    const Config& config = layer.keras_config;
+bool old_hard_sigmoid(const Config& config, const char* key) {
     const Value* given = config.find(key);
-    if (!given && layer.class_name.starts_with("CuDNN")) return false;
-    return config.keras_major < 3 && (!given || given->as<std::string>()) && config.text(key, otherwise) == "hard_sigmoid";
+    const bool by_itself =
+        has_gates(config.class_name) && !config.class_name.starts_with("CuDNN") && key == std::string("recurrent_activation");
+    return config.keras_major < 3 && (given ? given->as<std::string>() && *given->as<std::string>() == "hard_sigmoid" : by_itself);
 }
 
 // Keras 1 and 2 computed hard_sigmoid as clip(0.2 x + 0.5), Keras 3 as clip(x / 6 + 0.5): with x 1.2 times as large it is the same.
 Tensor as_keras3(const Layer& layer, const Weight& weight) {
-    const bool gates = has_gates(layer);
-    if (!(gates ? old_hard_sigmoid(layer, "recurrent_activation", "hard_sigmoid") : old_hard_sigmoid(layer, "activation", "linear")))
-        return weight.value;
+    const bool gates = has_gates(layer.class_name);
+    if (!old_hard_sigmoid(layer.keras_config, gates ? "recurrent_activation" : "activation")) return weight.value;
     const Index columns = weight.shape.rank() ? weight.shape[-1] : 1, each = columns / (layer.class_name.ends_with("LSTM") ? 4 : 3);
     Tensor scaled = weight.value.host().clone();
     for (Index i = 0; i < scaled.size(); i++)  // LSTM: input, forget, cell, output; GRU: update, reset, new: the third is no gate
@@ -148,36 +150,18 @@ Tensor as_keras3(const Layer& layer, const Weight& weight) {
     return scaled;
 }
 
-// In an RNN's settings, of a cell or one of several
-bool cell_has_hard_sigmoid(const Value& settings) {
-    const auto inside = [](const Value& cell) {
-        const Value *kind = cell.find("class_name"), *own = cell.find("config");
-        const std::string* name = kind ? kind->as<std::string>() : nullptr;
-        if (!name || !own) return false;
-        for (const char* key : {"activation", "recurrent_activation"}) {
-            const Value* f = own->find(key);
-            const bool gated = *name == "LSTMCell" || *name == "GRUCell";
-            if (f && f->as<std::string>() ? *f->as<std::string>() == "hard_sigmoid"
-                                          : !f && gated && key == std::string("recurrent_activation"))
-                return true;
-        }
-        return cell_has_hard_sigmoid(*own);
-    };
-    const Value *cell = settings.find("cell"), *cells = settings.find("cells");
-    return (cell && inside(*cell)) || (cells && cells->as<List>() && std::ranges::any_of(*cells->as<List>(), inside));
-}
-
 // That holds where what is squashed is one sum of products of the layer's own weights.
 void check_hard_sigmoid(const Model& model) {
     for (const Node& node : model.nodes()) {
         const Layer& layer = *node.layer;
         const auto kernels = std::ranges::count_if(layer.weights, [](const Weight& w) { return w.name.ends_with("kernel"); });
-        LIMN_CHECK(
-            layer.keras_config.keras_major >= 3 || layer.class_name != "RNN" || !cell_has_hard_sigmoid(Value(layer.keras_config.settings)),
-            "layer '{}': a cell's hard_sigmoid is that of Keras 1 and 2, clip(0.2 x + 0.5), which Keras 3 no longer has", layer.name);
-        LIMN_CHECK(
-            !old_hard_sigmoid(layer, "activation", "linear") || layer.class_name == "SimpleRNN" || (kernels == 1 && !has_gates(layer)),
-            "layer '{}': its hard_sigmoid is that of Keras 1 and 2, clip(0.2 x + 0.5), which Keras 3 no longer has", layer.name);
+        const auto old = [](const Config& c) { return old_hard_sigmoid(c, "activation") || old_hard_sigmoid(c, "recurrent_activation"); };
+        LIMN_CHECK(layer.class_name != "RNN" || std::ranges::none_of(cells_of(layer.keras_config), old),
+                   "layer '{}': a cell's hard_sigmoid is that of Keras 1 and 2, clip(0.2 x + 0.5), which Keras 3 no longer has",
+                   layer.name);
+        LIMN_CHECK(!old_hard_sigmoid(layer.keras_config, "activation") || layer.class_name == "SimpleRNN" ||
+                       (kernels == 1 && !has_gates(layer.class_name)),
+                   "layer '{}': its hard_sigmoid is that of Keras 1 and 2, clip(0.2 x + 0.5), which Keras 3 no longer has", layer.name);
     }
 }
 

@@ -176,6 +176,17 @@ private:
 
 }  // namespace
 
+// The same in the cells of an RNN: one, or a list.
+static void say_in_cells(Value& cell) {
+    if (List* cells = std::get_if<List>(&cell))
+        for (Value& one : *cells) say_in_cells(one);
+    Dict* part = std::get_if<Dict>(&cell);
+    if (!part || !part->contains("class_name") || !part->contains("config")) return;
+    std::string* class_name = std::get_if<std::string>(&part->at("class_name"));
+    Dict* settings = std::get_if<Dict>(&part->at("config"));
+    if (class_name && settings) say_for_keras3(*class_name, *settings);
+}
+
 void say_for_keras3(std::string& class_name, Dict& settings) {
     const bool cudnn = class_name.starts_with("CuDNN");
     if (cudnn) class_name.erase(0, std::string_view("CuDNN").size());
@@ -187,6 +198,8 @@ void say_for_keras3(std::string& class_name, Dict& settings) {
         const auto theta = settings.extract("theta");
         settings["threshold"] = theta.empty() ? Value(1.0) : theta.mapped();
     }
+    for (const char* cells : {"cell", "cells"})
+        if (const auto at = settings.find(cells); at != settings.end()) say_in_cells(at->second);
 }
 
 std::string modern_config(const std::string& json, const Model& model) {

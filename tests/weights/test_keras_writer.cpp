@@ -184,9 +184,13 @@ TEST_CASE("cells of Keras 1 and 2: what they took for granted is said; their own
 
 TEST_CASE("what was trained on a network of Keras 2 is written with all that Keras 2 took for granted") {
     const TemporaryFolder folder;
-    for (const char* kind : {"CuDNNLSTM", "CuDNNGRU", "GRU"}) {
-        CAPTURE(kind);
-        Model model = model_from_config(behind_input({nullptr, 4, 3}, layer_json(kind, "cell", {{"units", 2}})).dump(), "2.2.4");
+    const Json gated = layer_json("GRUCell", "gru_cell", {{"units", 2}, {"recurrent_activation", "sigmoid"}}),
+               stack = layer_json("StackedRNNCells", "cells", {{"cells", {gated, layer_json("SimpleRNNCell", "above", {{"units", 2}})}}});
+    for (const Json& layer : {layer_json("CuDNNLSTM", "cell", {{"units", 2}}), layer_json("CuDNNGRU", "cell", {{"units", 2}}),
+                              layer_json("GRU", "cell", {{"units", 2}}), layer_json("RNN", "cell", {{"cell", gated}}),
+                              layer_json("RNN", "cell", {{"cell", stack}})}) {
+        CAPTURE(layer.dump());
+        Model model = model_from_config(behind_input({nullptr, 4, 3}, layer).dump(), "2.2.4");
         std::uint64_t seed = 1;
         for (Weight& w : model.weighted_layers().at(0)->weights) w.value = random_tensor(w.shape, seed++);
         const Tensor x = random_tensor({2, 4, 3}, 9);
