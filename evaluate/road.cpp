@@ -1,7 +1,7 @@
 #include "evaluate/road.h"
 
+#include <Eigen/SparseCholesky>
 #include <algorithm>
-#include <numeric>
 
 #include "autograd/training.h"
 #include "engine/threads.h"
@@ -9,89 +9,44 @@
 
 namespace limn {
 
-namespace {
-
-// Numbers of the pixels, with a frame of zeros around them: nothing lies beyond the edges.
-using Grid = std::vector<double>;
-
-// In eight sums, so that none waits for the other
-double dot(const Grid& a, const Grid& b) {
-    double sums[8] = {};
-    std::size_t i = 0;
-    for (; i + 8 <= a.size(); i += 8)
-        for (std::size_t k = 0; k < 8; k++) sums[k] += a[i + k] * b[i + k];
-    for (; i < a.size(); i++) sums[0] += a[i] * b[i];
-    return std::accumulate(sums, sums + 8, 0.0);
-}
-
-// For a missing pixel i, with its neighbours j:  (sum of the weights inside the picture) * x_i - sum of w_j * x_j over missing ones
-//                                              =  sum of w_j * x_j over known ones
-class System {
-public:
-    System(const Tensor& missing, Index height, Index width) : height_(height), width_(width), missing_(grid()), diagonal_(grid()) {
-        Grid inside = grid();
-        each_pixel([&](Index pixel, std::size_t at) { missing_[at] = missing.data<std::uint8_t>()[pixel] != 0, inside[at] = 1; });
-        each_pixel([&](Index, std::size_t at) { diagonal_[at] = around(inside, at); });
-    }
-
-    // Of the missing pixels; 0 elsewhere
-    Grid fill(const Grid& values) const {
-        Grid known = values, right = grid();
-        each_pixel([&](Index, std::size_t at) { known[at] *= 1 - missing_[at]; });
-        each_pixel([&](Index, std::size_t at) { right[at] = missing_[at] * around(known, at); });
-        return solve(right);
-    }
-
-    Grid grid() const { return Grid(std::size_t((height_ + 2) * (width_ + 2))); }
-    template <class F> void each_pixel(F&& f) const {
-        for (Index r = 0; r < height_; r++)
-            for (Index c = 0; c < width_; c++) f(r * width_ + c, std::size_t((r + 1) * (width_ + 2) + c + 1));
-    }
-
-private:
-    double around(const Grid& x, std::size_t at) const {  // the weighted sum of the neighbours
-        const double* above = x.data() + at - std::size_t(width_ + 2);
-        const double *row = x.data() + at, *below = row + (width_ + 2);
-        return (2 * (above[0] + row[-1] + row[1] + below[0]) + above[-1] + above[1] + below[-1] + below[1]) * (1.0 / 12);
-    }
-
-    // Conjugate gradients (Hestenes & Stiefel 1952). From 0, so that what touches no known pixel stays 0.
-    Grid solve(const Grid& right) const {
-        Grid x = grid(), rest = right, direction = right, image = grid();
-        double squared = dot(rest, rest);
-        const double enough = squared * 1e-12;  // a residual of a millionth: far below the noise
-        for (std::size_t i = 0; i < 20 * x.size() && squared > enough; i++) {
-            each_pixel([&](Index, std::size_t at) { image[at] = missing_[at] * (diagonal_[at] * direction[at] - around(direction, at)); });
-            const double length = squared / dot(direction, image);
-            for (std::size_t k = 0; k < x.size(); k++) x[k] += length * direction[k], rest[k] -= length * image[k];
-            const double next = dot(rest, rest);
-            for (std::size_t k = 0; k < x.size(); k++) direction[k] = rest[k] + next / squared * direction[k];
-            squared = next;
-        }
-        return x;
-    }
-
-    Index height_, width_;
-    Grid missing_, diagonal_;  // missing: 1 or 0
-};
-
-}  // namespace
-
+// For a missing pixel i:  (sum of the weights w_j inside the picture) x_i - sum of w_j x_j, missing j  =  sum of w_j x_j, known j
 Tensor imputed(const Tensor& input, const Tensor& missing, double noise, std::uint64_t seed) {
     const Index H = input.shape()[1], W = input.shape()[2], C = input.shape()[3];
     LIMN_CHECK(missing.shape() == (Shape{H, W}), "an input of {} does not go with missing pixels of {}", input.shape().str(),
                missing.shape().str());
-    const System system(missing, H, W);
+    std::vector<Index> pixels;                        // those that are missing
+    std::vector<int> number(std::size_t(H * W), -1);  // of each pixel among them
+    for (Index i = 0; i < H * W; i++)
+        if (missing.data<std::uint8_t>()[i]) number[std::size_t(i)] = int(pixels.size()), pixels.push_back(i);
+
+    const auto count = Eigen::Index(pixels.size());
+    std::vector<Eigen::Triplet<double>> below;  // the matrix's lower half
+    Eigen::MatrixXd right = Eigen::MatrixXd::Zero(count, Eigen::Index(C));
+    for (int i = 0; i < int(count); i++) {
+        const Index row = pixels[std::size_t(i)] / W, column = pixels[std::size_t(i)] % W;
+        double inside = 1e-12;  // more than nothing: what touches no known pixel is 0, and not 0 / 0
+        for (Index r = std::max<Index>(row - 1, 0); r <= std::min(row + 1, H - 1); r++)
+            for (Index c = std::max<Index>(column - 1, 0); c <= std::min(column + 1, W - 1); c++) {
+                if (r == row && c == column) continue;
+                const double weight = r == row || c == column ? 1. / 6 : 1. / 12;
+                const int neighbour = number[std::size_t(r * W + c)];
+                inside += weight;
+                if (neighbour < 0)
+                    for (Index k = 0; k < C; k++) right(i, Eigen::Index(k)) += weight * input.data()[(r * W + c) * C + k];
+                else if (neighbour < i)
+                    below.emplace_back(i, neighbour, -weight);
+            }
+        below.emplace_back(i, i, inside);
+    }
+    Eigen::SparseMatrix<double> matrix(count, count);
+    matrix.setFromTriplets(below.begin(), below.end());
+    const Eigen::MatrixXd filled = Eigen::SimplicialLDLT<Eigen::SparseMatrix<double>>(matrix).solve(right);
+
     Random random(seed, "imputation");
     Tensor out = input.clone();
-    for (Index c = 0; c < C; c++) {
-        Grid values = system.grid();
-        system.each_pixel([&](Index pixel, std::size_t at) { values[at] = input.data()[pixel * C + c]; });
-        const Grid filled = system.fill(values);
-        system.each_pixel([&](Index pixel, std::size_t at) {
-            if (missing.data<std::uint8_t>()[pixel]) out.data()[pixel * C + c] = float(filled[at] + noise * random.normal());
-        });
-    }
+    for (Index k = 0; k < C; k++)
+        for (Eigen::Index i = 0; i < count; i++)
+            out.data()[pixels[std::size_t(i)] * C + k] = float(filled(i, Eigen::Index(k)) + noise * random.normal());
     return out;
 }
 

@@ -2,7 +2,7 @@
 // away by numbers that look like their surroundings, so that the shape of what is missing tells the network nothing.
 //
 // Noisy linear imputation: a missing pixel is the weighted mean of its neighbours, 1/6 of each beside it and 1/12 of each across a
-// corner (as shares of those inside the picture). One equation a pixel; the system is symmetric and is solved by conjugate gradients.
+// corner (as shares of those inside the picture). One equation a pixel; the system is symmetric and positive definite.
 #pragma once
 
 #include <cstdint>
