@@ -38,36 +38,58 @@ std::size_t next_marker(Bytes jpeg, std::size_t at) {
     return jpeg.size();
 }
 
-// The Huffman tables that have been given so far, by class (0: DC, 1: AC) and number. stb 2.27 reads wherever an unwritten one leads.
-class HuffmanTables {
+// What a scan needs, and whether it has been given so far. stb 2.27 reads whatever lies in memory where it was not.
+class Tables {
 public:
-    // A segment of tables: a name, how many codes there are of 1 to 16 bits, their values. Is it sound? stb 2.27 writes past its
-    // array of 256 codes where there are more.
-    bool define(Bytes body) {
+    // A segment of tables, each: class (0: DC, 1: AC) and number, how many codes there are of 1 to 16 bits, their values. Is it sound?
+    // stb 2.27 writes past its array of 256 codes where there are more.
+    bool define_huffman(Bytes body) {
         constexpr std::size_t header = 17, most_codes = 256;
         while (!body.empty()) {
             if (body.size() < header) return false;
             const std::size_t codes = std::accumulate(body.begin() + 1, body.begin() + header, std::size_t{0});
             if (codes > most_codes || body.size() < header + codes || body[0] >> 4 > 1 || (body[0] & 15) > 3) return false;
-            defined_[body[0] >> 4][body[0] & 15] = true;
+            huffman_[body[0] >> 4][body[0] & 15] = true;
             body = body.subspan(header + codes);
         }
         return true;
     }
+    // The same of quantization: bytes of a number less one, and the table's number; 64 numbers.
+    bool define_quantization(Bytes body) {
+        while (!body.empty()) {
+            const std::size_t size = 1 + 64 * std::size_t(1 + (body[0] >> 4));
+            if (body.size() < size || body[0] >> 4 > 1 || (body[0] & 15) > 3) return false;
+            quantization_[body[0] & 15] = true;
+            body = body.subspan(size);
+        }
+        return true;
+    }
+    // The frame's header ends with its components, each: name, sampling, quantization table.
+    void frame(Bytes header, bool progressive) {
+        const std::size_t first = 6, count = header.size() < first ? 0 : header[first - 1];
+        components_ = header.size() < first + 3 * count ? Bytes() : header.subspan(first, 3 * count);
+        progressive_ = progressive;
+    }
     // A scan's header: how many components, of each its name and its two tables; first and last coefficient; which bits of them.
-    bool serve(Bytes scan, bool progressive) const {
+    bool serve(Bytes scan) const {
         const std::size_t components = scan.empty() ? 0 : scan[0], end = 1 + 2 * components;
         if (scan.size() < end + 3) return false;
-        const bool dc = !progressive || (scan[end] == 0 && scan[end + 2] >> 4 == 0), ac = !progressive || scan[end + 1] > 0;
-        for (std::size_t i = 2; i < end; i += 2) {
-            const int dc_table = scan[i] >> 4, ac_table = scan[i] & 15;
-            if (dc_table > 3 || ac_table > 3 || (dc && !defined_[0][dc_table]) || (ac && !defined_[1][ac_table])) return false;
+        const bool dc = !progressive_ || (scan[end] == 0 && scan[end + 2] >> 4 == 0), ac = !progressive_ || scan[end + 1] > 0;
+        for (std::size_t i = 1; i < end; i += 2) {
+            const int dc_table = scan[i + 1] >> 4, ac_table = scan[i + 1] & 15;
+            if (dc_table > 3 || ac_table > 3 || (dc && !huffman_[0][dc_table]) || (ac && !huffman_[1][ac_table])) return false;
+            std::size_t of_frame = 0;
+            while (of_frame < components_.size() && components_[of_frame] != scan[i]) of_frame += 3;
+            if (of_frame == components_.size()) return false;
+            const int quantization = components_[of_frame + 2];
+            if (quantization > 3 || !quantization_[quantization]) return false;
         }
         return true;
     }
 
 private:
-    bool defined_[2][4] = {};
+    bool huffman_[2][4] = {}, quantization_[4] = {}, progressive_ = false;
+    Bytes components_;
 };
 
 }  // namespace
@@ -90,11 +112,11 @@ int exif_orientation(Bytes tiff) {
 }
 
 JpegFacts read_jpeg_facts(Bytes jpeg) {
-    constexpr std::uint8_t end_of_image = 0xd9, start_of_scan = 0xda, huffman = 0xc4, app1 = 0xe1;
+    constexpr std::uint8_t end_of_image = 0xd9, start_of_scan = 0xda, huffman = 0xc4, quantization = 0xdb, app1 = 0xe1;
     constexpr std::string_view exif_name("Exif\0\0", 6);
     JpegFacts facts;
-    HuffmanTables tables;
-    bool scanned = false, progressive = false;
+    Tables tables;
+    bool scanned = false;
     for (std::size_t at = next_marker(jpeg, 2); at < jpeg.size(); at = next_marker(jpeg, at)) {
         const std::uint8_t marker = jpeg[at++];
         if (marker == end_of_image) {
@@ -105,11 +127,12 @@ JpegFacts read_jpeg_facts(Bytes jpeg) {
         const std::size_t length = std::size_t(jpeg[at]) << 8 | jpeg[at + 1];
         if (length < 2 || length > jpeg.size() - at) break;
         const Bytes body = jpeg.subspan(at + 2, length - 2);
-        if (marker == huffman && !tables.define(body)) break;
-        if (marker == start_of_scan && !tables.serve(body, progressive)) break;
+        if (marker == huffman && !tables.define_huffman(body)) break;
+        if (marker == quantization && !tables.define_quantization(body)) break;
+        if (marker == start_of_scan && !tables.serve(body)) break;
         const bool frame = marker >= 0xc0 && marker <= 0xcf && marker != huffman && marker != 0xc8 && marker != 0xcc;
         if (frame && body.size() >= 6) facts.components = body[5];
-        if (frame) progressive = marker == 0xc2;
+        if (frame) tables.frame(body, marker == 0xc2);
         if (marker == app1 && starts_with(body, exif_name)) facts.orientation = exif_orientation(body.subspan(exif_name.size()));
         scanned = scanned || marker == start_of_scan;
         at += length;

@@ -242,12 +242,17 @@ TEST_CASE("JPEG segments that lie about their size are refused before any decode
     check_refused(corners_with(segment(0xc4, std::string(16, '\0'))), "damaged");                   // less than a table
     check_refused(corners_with(std::string("\xff\xe1\xff\xff", 4)), "damaged");                     // beyond the end
     check_refused(corners_with(std::string("\xff\xe1\0\1", 4)), "damaged");                         // shorter than its own size
-    for (std::size_t i = 0; i + 1 < corners.size(); i++)  // without its Huffman tables, one segment of them after the other
-        if (corners[i] == 0xff && corners[i + 1] == 0xc4) {
+    check_refused(corners_with(segment(0xdb, std::string(64, '\1'))), "damaged");         // a quantization table less its last number
+    check_refused(corners_with(segment(0xdb, '\4' + std::string(64, '\1'))), "damaged");  // a fifth one
+    int tables = 0;
+    for (std::size_t i = 0; i + 1 < corners.size(); i++)  // without one of its segments of tables, Huffman's or of quantization
+        if (corners[i] == 0xff && (corners[i + 1] == 0xc4 || corners[i + 1] == 0xdb)) {
             auto without = corners;
             without[i + 1] = 0xfe;  // a comment
             check_refused(bytes_of(without), "damaged");
+            tables++;
         }
+    CHECK(tables >= 3);
     CHECK_FALSE(facts_of({}).complete);
     CHECK_FALSE(facts_of(bytes_of(std::string_view("\xff\xd8\xff\xd9", 4))).complete);  // no pixels
     CHECK(facts_of(bytes_of(corners)).components == 3);
