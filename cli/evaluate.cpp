@@ -1,18 +1,12 @@
+#include "cli/evaluate.h"
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <filesystem>
 
-#include "autograd/training.h"
-#include "cam/explain.h"
-#include "cli/cli.h"
 #include "engine/file.h"
-#include "engine/threads.h"
-#include "evaluate/baselines.h"
 #include "evaluate/page.h"
-#include "evaluate/randomisation.h"
-#include "evaluate/similarity.h"
 #include "view/overlay.h"
 #include "view/terminal.h"
 #include "weights/fetch.h"
@@ -22,19 +16,6 @@ namespace limn::cli {
 namespace fs = std::filesystem;
 
 namespace {
-
-struct EvaluateOptions : Options {
-    std::string folder, boxes, masks, truth, layer = "auto", target = "auto", score = "logit", out = "limn-evaluate", mask_value = "auto";
-    std::vector<std::string> methods{"grad-cam"}, metrics{"auto"};
-    Index steps = 0, limit = 0, thresholds = 100, noises = 10, samples = 0, show = 4;
-    std::uint64_t seed = 1;
-};
-
-// A photo of the folder, and what is known before it is opened.
-struct Entry {
-    std::string name;  // its path below the folder
-    std::optional<Label> label;
-};
 
 bool lies_in(const fs::path& path, const fs::path& folder) {
     if (folder.empty()) return false;
@@ -54,8 +35,7 @@ std::vector<std::string> spread(const std::vector<std::string>& names, Index lim
 class EvaluateCommand {
 public:
     explicit EvaluateCommand(const EvaluateOptions& o)
-        : o_(o), annotations_({o.boxes, o.masks, o.truth, mask_value(o.mask_value)}), ready_(prepare(o)),
-          head_(find_classifier(ready_.loaded.model)) {
+        : o_(o), annotations_({o.boxes, o.masks, o.truth, mask_value(o.mask_value)}), ready_(prepare(o)) {
         print_notes(ready_.loaded);
         LIMN_CHECK(o.score == "logit" || o.score == "output", "--score {}: logit and output are known", o.score);
         list_photos();
@@ -70,7 +50,7 @@ public:
         request_.score = o.score == "output" ? Score::output : Score::logit;
         request_.seed = o.seed, request_.samples = o.samples;
         choose_methods(request_, o.methods, ready_);
-        explain_.emplace(o, ready_, request_, 5);
+        rater_.emplace(o, ready_, annotations_, rating_, request_);
     }
 
     void run() {
@@ -109,13 +89,13 @@ private:
             if (!lies_in(path, o_.masks) && !lies_in(path, o_.boxes) && !lies_in(path, o_.out))
                 names.push_back(fs::path(path).lexically_relative(o_.folder).generic_string());
         LIMN_CHECK(!names.empty(), "{}: holds no photos", o_.folder);
+        const Head head = find_classifier(ready_.loaded.model);
         std::size_t unknown = 0;
         std::string example;
         for (const std::string& name : spread(names, o_.limit)) {
             Entry entry{name, {}};
             const std::string text = annotations_.label_of(name);
-            if (!text.empty())
-                entry.label = label_named(text, ready_.loaded.labels, std::max<Index>(head_.classes, head_.binary() ? 2 : 0));
+            if (!text.empty()) entry.label = label_named(text, ready_.loaded.labels, std::max<Index>(head.classes, head.binary() ? 2 : 0));
             if (!text.empty() && !entry.label) {
                 LIMN_CHECK(o_.truth.empty(),
                            "{}: '{}' of photo {} is no class of this model: give a class name, an index or a range such as 281-285",
@@ -163,12 +143,6 @@ private:
 
     // ---- rating
 
-    struct Opened {
-        const Entry* entry;
-        Photo photo;
-        Truth truth;
-    };
-
     // Batches are the same whatever was done before, so that every number is, too.
     void rate_all(PhotoRecords& file) {
         const std::size_t most = ready_.input.height ? 8 : 1;  // photos of their own sizes cannot share a tensor
@@ -178,158 +152,11 @@ private:
         for (std::size_t first = 0; first < entries_.size(); first += most) {
             const std::span<const Entry> batch(entries_.data() + first, std::min(most, entries_.size() - first));
             if (std::all_of(batch.begin(), batch.end(), [&](const Entry& e) { return file.photos().contains(e.name); })) continue;
-            for (const PhotoRecord& record : rate(batch))
+            for (const PhotoRecord& record : rater_->rate(batch))
                 if (!file.photos().contains(record.photo)) file.append(record);
             bar.update(first + batch.size());
         }
         bar.finish();
-    }
-
-    std::vector<PhotoRecord> rate(std::span<const Entry> batch) {
-        std::vector<PhotoRecord> records;
-        std::vector<Opened> opened;
-        std::vector<Photo> photos;
-        for (const Entry& entry : batch) {
-            try {
-                LIMN_CHECK(entry.label || o_.target != "label", "nobody says what it shows");
-                photos.push_back(load_photo((fs::path(o_.folder) / entry.name).string(), ready_));
-            } catch (const Error& e) {
-                records.push_back({entry.name, e.what(), {}, {}, {}, 0, {}});
-                std::fprintf(stderr, "limn: note: left out: %s\n", e.what());
-                continue;
-            }
-            opened.push_back({&entry, photos.back(), annotations_.of(entry.name, photos.back().image.height, photos.back().image.width)});
-        }
-        if (opened.empty()) return records;
-        const std::vector<Explained> results =
-            (*explain_)(stack(photos), {}, o_.target == "label" ? true_targets(opened) : std::vector<std::string>{});
-        for (const Explained& result : results)
-            LIMN_CHECK(result.targets.size() == 1, "--target {}: one class a photo is rated, not {}", o_.target, result.targets.size());
-        const auto sanity = sanity_of(photos, results);
-        for (std::size_t i = 0; i < opened.size(); i++) {
-            records.push_back(record_of(opened[i], results[i]));
-            for (std::size_t m = 0; m < sanity[i].size(); m++)
-                records.back().maps[m].second.numbers.insert(sanity[i][m].begin(), sanity[i][m].end());
-        }
-        return records;
-    }
-
-    PhotoRecord record_of(const Opened& o, const Explained& result) {
-        const Target& target = result.targets[0];
-        const Scorer scorer = scorer_of(target);
-        const Image& image = o.photo.image;
-        PhotoRecord record{o.entry->name, {}, o.truth.label, target.label, result.predictions[0].label, scorer(o.photo.input).at(0), {}};
-        std::optional<Answer> answer;
-        if (o.entry->label) {
-            const auto right = [&](const Prediction& p) { return o.entry->label->holds(p.index); };
-            answer = Answer{right(result.predictions[0]), std::any_of(result.predictions.begin(), result.predictions.end(), right)};
-        }
-        std::vector<Tensor> maps = raw_maps(result);
-        for (const Map& map : result.maps) record.maps.emplace_back(map.method, Rating());
-        for (const Baseline& b : baselines()) {
-            const Shape& input = o.photo.input.shape();
-            maps.push_back(b.map(image, input[1], input[2], Random(o_.seed, o.entry->name).bits()));
-            record.maps.emplace_back(b.name, Rating());
-        }
-        parallel_for(Index(maps.size()), [&](Index m) {
-            rate_place(rating_, maps[std::size_t(m)], o.truth, image.height, image.width, answer, record.maps[std::size_t(m)].second);
-        });
-        for (std::size_t m = 0; m < maps.size(); m++)
-            rate_faithfulness(rating_, maps[m], o.photo.input, scorer, record.score, record.maps[m].second);
-        if (rating_.wants("sensitivity")) add_sensitivity(o, target, record);
-        return record;
-    }
-
-    // A node's values for these inputs, on the host: logits or outputs.
-    Tensor values_of(int node, const Tensor& inputs) const {
-        Tape tape(*ready_.backend);
-        const int keep[] = {node};
-        return ready_.loaded.model.forward(tape, {inputs.on(ready_.backend->device())}, {}, keep)[std::size_t(node)].value.host();
-    }
-
-    // The true class of each; of several the one with the highest score.
-    std::vector<std::string> true_targets(const std::vector<Opened>& opened) const {
-        std::vector<std::string> targets;
-        for (const Opened& o : opened) {
-            targets.push_back(o.entry->label->target());
-            if (!targets.back().starts_with("best:")) continue;
-            const Tensor logits = values_of(head_.logits, o.photo.input);
-            const auto chosen = choose_targets(targets.back(), head_, logits.values(), logits.values(), request_.labels);
-            targets.back() = fixed(chosen.at(0));
-        }
-        return targets;
-    }
-
-    Scorer scorer_of(const Target& target) const {
-        return [this, target](const Tensor& inputs) {
-            const Tensor outputs = values_of(head_.output, inputs);
-            std::vector<double> scores;
-            for (Index i = 0; i < inputs.shape()[0]; i++) {
-                const float* p = outputs.data() + i * head_.classes;
-                double sum = 0;  // of the classes that are explained
-                for (const Term& term : target.terms) {
-                    const Slice at = term.at.back();
-                    for (Index k = at.first; k < (at.last < 0 ? head_.classes : at.last); k++) sum += term.weight * double(p[k]);
-                }
-                if (target.terms.empty()) sum = head_.binary() && target.sign < 0 ? 1 - double(p[target.index]) : double(p[target.index]);
-                scores.push_back(sum);
-            }
-            return scores;
-        };
-    }
-
-    // The target as a text that depends on no scores, so that it stays when they change.
-    std::string fixed(const Target& target) const {
-        if (!target.terms.empty()) return o_.target;
-        return std::to_string(head_.binary() ? Index(target.sign > 0) : target.index);
-    }
-
-    static std::vector<Tensor> raw_maps(const Explained& result) {
-        std::vector<Tensor> maps;
-        for (const Map& map : result.maps) maps.push_back(map.raw);
-        return maps;
-    }
-
-    void add_sensitivity(const Opened& o, const Target& target, PhotoRecord& record) {
-        const double radius = 0.02 * deviation_of(o.photo.input);  // captum's radius, for inputs of deviation 1
-        const std::vector<double> found =
-            max_sensitivity([&](const Tensor& input) { return raw_maps((*explain_)(input, {}, {fixed(target)})[0]); }, o.photo.input,
-                            radius, o_.noises, o_.seed);
-        for (std::size_t m = 0; m < found.size(); m++) record.maps[m].second.numbers["sensitivity"] = found[m];
-    }
-
-    // By photo and method: how alike the maps still are, on average over the layers the network forgets one after another.
-    std::vector<std::vector<std::map<std::string, double>>> sanity_of(const std::vector<Photo>& photos,
-                                                                      const std::vector<Explained>& results) {
-        std::vector<std::vector<std::map<std::string, double>>> numbers(photos.size());
-        if (!rating_.wants("sanity-rank") && !rating_.wants("sanity-ssim")) return numbers;
-        struct Sums {
-            double rank = 0, ssim = 0;
-            Index ranks = 0, all = 0;
-        };
-        std::vector<std::vector<Sums>> sums;
-        std::vector<std::string> targets;
-        for (const Explained& result : results) sums.emplace_back(result.maps.size()), targets.push_back(fixed(result.targets[0]));
-        const Tensor inputs = stack(photos);
-        const Index h = inputs.shape()[1], w = inputs.shape()[2];
-        CascadingRandomisation forgetting(ready_.loaded.model, o_.seed);
-        while (forgetting.next()) {
-            const std::vector<Explained> others = (*explain_)(inputs, {}, targets);
-            for (std::size_t i = 0; i < photos.size(); i++)
-                for (std::size_t m = 0; m < sums[i].size(); m++) {
-                    const Tensor &trained = results[i].maps[m].raw, &other = others[i].maps[m].raw;
-                    const double rank = rank_correlation(trained, other);
-                    if (!std::isnan(rank)) sums[i][m].rank += rank, sums[i][m].ranks++;
-                    sums[i][m].ssim += structural_similarity(heat_of(trained, h, w), heat_of(other, h, w)), sums[i][m].all++;
-                }
-        }
-        for (std::size_t i = 0; i < photos.size(); i++)
-            for (const Sums& s : sums[i]) {
-                numbers[i].emplace_back();
-                if (rating_.wants("sanity-rank") && s.ranks > 0) numbers[i].back()["sanity-rank"] = s.rank / double(s.ranks);
-                if (rating_.wants("sanity-ssim") && s.all > 0) numbers[i].back()["sanity-ssim"] = s.ssim / double(s.all);
-            }
-        return numbers;
     }
 
     // ---- results
@@ -395,11 +222,10 @@ private:
     const EvaluateOptions& o_;
     Annotations annotations_;
     Ready ready_;
-    Head head_;
     std::vector<Entry> entries_;
     RatingSettings rating_;
     Request request_;
-    std::optional<Explaining> explain_;
+    std::optional<Rater> rater_;
 };
 
 }  // namespace
