@@ -49,8 +49,9 @@ public:
         : name(config.name), class_name(config.class_name), trainable(config.flag("trainable", true)), keras_config(config) {}
     virtual ~Layer() = default;
 
-    // Shapes include the batch; sizes not known before an image arrives are -1. build() is called once, before anything else.
-    virtual void build(const std::vector<Shape>& inputs) { (void)inputs; }
+    // Shapes include the batch; sizes not known before an image arrives are -1. build() is called once, before anything else. A layer that
+    // has its own is made for inputs of these ranks; one that has none takes any, each time it is called.
+    virtual void build(const std::vector<Shape>& inputs) { (void)inputs, takes_any_rank = true; }
     virtual Shape output_shape(const std::vector<Shape>& inputs) const = 0;
     virtual Var forward(Tape& tape, const std::vector<Var>& inputs) const = 0;
     virtual bool random_in_training() const { return false; }  // its outputs differ each time
@@ -87,7 +88,9 @@ public:
     // An activation that cannot be fused into this layer: the model's builder makes it a node of its own, so that the
     // value before it (the logit) can be explained, too.
     std::optional<ActivationFn> activation_after;
-    bool fused_relu = false;  // its output is already relu(...)
+    bool fused_relu = false;       // its output is already relu(...)
+    std::vector<Shape> built_for;  // what build() was given
+    bool takes_any_rank = false;
 
 protected:
     Layer(const Layer&) = default;

@@ -150,7 +150,10 @@ public:
         }
         return out;
     }
-    void build(const std::vector<Shape>& inputs) override { one_by_one_ = axis_of(inputs[0]) == 1 && inputs[0].rank() > 2; }
+    void build(const std::vector<Shape>& inputs) override {
+        takes_any_rank = true;
+        one_by_one_ = axis_of(inputs[0]) == 1 && inputs[0].rank() > 2;
+    }
     MaskUse mask_use(const std::vector<int>& masks) const override {
         const auto without = std::size_t(std::ranges::count(masks, -1));
         if (without == masks.size()) return {};
@@ -207,6 +210,7 @@ public:
         equation_ = letters[0] + "," + letters[1] + "->" + out;
     }
     Shape output_shape(const std::vector<Shape>& in) const override {
+        if (in.size() != 2) reject("it needs two inputs");
         const Index a = in[0][axes_[0]], b = in[1][axes_[1]];
         if (a != b && a >= 0 && b >= 0) reject(fmt::format("inputs {} and {} do not fit together", in[0].str(), in[1].str()));
         const Shape left = in[0].without(axes_[0]), right = in[1].without(axes_[1]).without(0);

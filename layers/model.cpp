@@ -28,13 +28,17 @@ int Model::add(const std::string& node_name, LayerPtr layer, std::vector<int> re
     std::vector<Shape> shapes;
     std::vector<int> masks;
     for (int i : reads) shapes.push_back(node(i).shape), masks.push_back(node(i).mask);
-    const auto first = std::ranges::find_if(nodes_, [&](const Node& n) { return n.layer == layer; });
-    if (first == nodes_.end()) {
+    if (layer->built_for.empty()) {
         layer->build(shapes);
-    } else if (!layer->weights.empty() && layer->class_name != "Embedding") {  // made for so many channels; words have none
-        const Shape& before = node(first->inputs.at(0)).shape;
-        LIMN_CHECK(shapes[0].rank() == before.rank() && shapes[0][-1] == before[-1],
-                   "layer '{}' ({}): it is called with {}, but made for {}", layer->name, layer->class_name, shapes[0].str(), before.str());
+        layer->built_for = shapes;
+    } else if (!layer->takes_any_rank) {
+        const bool of_channels = !layer->weights.empty() && layer->class_name != "Embedding";  // words have none
+        for (std::size_t i = 0; i < std::min(shapes.size(), layer->built_for.size()); i++) {
+            const Shape& before = layer->built_for[i];
+            LIMN_CHECK(shapes[i].rank() == before.rank() && (!of_channels || i > 0 || shapes[i][-1] == before[-1]),
+                       "layer '{}' ({}): it is called with {}, but made for {}", layer->name, layer->class_name, shapes[i].str(),
+                       before.str());
+        }
     }
 
     const MaskUse use = layer->mask_use(masks);

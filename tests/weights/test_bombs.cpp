@@ -272,7 +272,7 @@ TEST_CASE("weights that are NaN or infinite: said at load with the layer's name,
     CHECK(bomb.refusal() == "");
 }
 
-TEST_CASE("a layer with weights that is called again with other channels is refused: its kernel would read past them") {
+TEST_CASE("a layer that is called again with other channels or axes is refused: its kernel would read past them") {
     for (const char* kind : {"Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "Dense", "BatchNormalization"}) {
         CAPTURE(kind);
         Model model;
@@ -283,6 +283,27 @@ TEST_CASE("a layer with weights that is called again with other channels is refu
         CHECK(complaint([&] { model.add("again", shared, {two}); }).find("it is called with (?,8,8,2), but made for (?,8,8,6)") !=
               std::string::npos);
         CHECK(complaint([&] { model.add("again", shared, {six}); }).empty());
+    }
+    for (const char* kind :
+         {"GlobalMaxPooling2D", "MaxPooling2D", "ZeroPadding2D", "UpSampling2D", "Permute", "Dot"}) {  // ... or other axes
+        CAPTURE(kind);
+        Model model;
+        const int image = model.add_input("image", {-1, 8, 8, 6}), list = model.add_input("list", {-1, 6});
+        const LayerPtr shared = make_layer({kind, "shared", {{"dims", List{1.0, 2.0, 3.0}}, {"axes", -1.0}}});
+        const bool two = kind == std::string("Dot");
+        const auto call = [&](int x) { model.add("call", shared, two ? std::vector<int>{x, x} : std::vector<int>{x}); };
+        call(image);
+        CHECK(complaint([&] { call(list); }).find("it is called with (?,6), but made for (?,8,8,6)") != std::string::npos);
+        CHECK(complaint([&] { call(image); }).empty());
+        if (two) CHECK(complaint([&] { model.add("one", shared, {image}); }).find("it needs two inputs") != std::string::npos);
+    }
+    for (const char* kind : {"ReLU", "Dropout", "Flatten", "Add", "Concatenate"}) {  // these do not mind
+        CAPTURE(kind);
+        Model model;
+        const int image = model.add_input("image", {-1, 8, 8, 6}), list = model.add_input("list", {-1, 6});
+        const LayerPtr shared = make_layer({kind, "shared", {{"rate", 0.5}}});
+        model.add("a", shared, {image, image});
+        CHECK(complaint([&] { model.add("b", shared, {list, list}); }).empty());
     }
     // a sentence may have another length
     Model model;
