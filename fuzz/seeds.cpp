@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/file.h"
+#include "fuzz/target.h"
 #include "view/image.h"
 #include "weights/hdf5_file.h"
 #include "weights/keras_config.h"
@@ -114,6 +115,12 @@ void write(const fs::path& path, const std::vector<std::byte>& bytes) {
     write_file(path, bytes);
 }
 
+// Does a target really open what it is given?
+void check_opened_as_fuzzed(const fs::path& model) {
+    const std::vector<std::byte> bytes = read_file(model, 1 << 20);
+    load_model_unprobed({FuzzedFile(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()).path(), "", ""});
+}
+
 void write_models(const fs::path& folder) {
     for (const auto& [name, config] : configs()) {
         const std::string text = config.dump();
@@ -125,11 +132,13 @@ void write_models(const fs::path& folder) {
         if (name == "first") continue;  // cannot be written
         save_model(folder / "hdf5" / name, model, {{"cat", "dog"}, "tf", "8x8", "bilinear"},
                    name == "cam" ? Precision::f16 : Precision::f32);
+        check_opened_as_fuzzed(folder / "hdf5" / name);
         if (name == "cam") save_weights(folder / "hdf5" / "weights", model);
         if (name != "cam" && name != "branches") continue;
         make_folder(folder / "keras");
         const fs::path archive = folder / "keras" / (name + ".keras");
         convert_model(archive, load_model_unprobed({(folder / "hdf5" / name).string(), "", ""}));
+        check_opened_as_fuzzed(archive);
         const auto inside = ZipFile(archive).read("model.weights.h5", 1 << 20);
         write(folder / "hdf5" / (name + ".weights"), inside);
     }

@@ -3,7 +3,7 @@
 // ends the process: that is a finding. See docs/fuzzing.md, and fuzz/run to run them.
 #pragma once
 
-#include <sys/mman.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -16,18 +16,20 @@
 
 namespace limn {
 
-// The bytes as a file in memory: for readers that take a path.
+// The bytes as a file in memory, one at a time: for readers that take a path. (A name under /proc would be a link that leads nowhere:
+// libhdf5 opens none.)
 class FuzzedFile {
 public:
-    FuzzedFile(const std::uint8_t* data, std::size_t size) : descriptor_(memfd_create("fuzzed", MFD_CLOEXEC)) {
-        if (descriptor_ < 0 || write(descriptor_, data, size) != ssize_t(size)) std::abort();
+    FuzzedFile(const std::uint8_t* data, std::size_t size) : path_("/dev/shm/limn-fuzz-" + std::to_string(getpid())) {
+        const int file = open(path_.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+        if (file < 0 || write(file, data, size) != ssize_t(size) || close(file) != 0) std::abort();
     }
-    ~FuzzedFile() { close(descriptor_); }
+    ~FuzzedFile() { unlink(path_.c_str()); }
     FuzzedFile(const FuzzedFile&) = delete;
-    std::string path() const { return "/proc/self/fd/" + std::to_string(descriptor_); }
+    const std::string& path() const { return path_; }
 
 private:
-    int descriptor_;
+    std::string path_;
 };
 
 // Runs what may refuse its input; a refusal must say something.
