@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <initializer_list>
 #include <utility>
@@ -42,17 +43,28 @@ inline void load(const FuzzedFile& file) {
     try_to([&] { load_model_unprobed({file.path(), LIMN_FUZZ_CONFIG, ""}); });
 }
 
+// Calls again what libFuzzer's own alarm interrupted.
+template <class F> auto uninterrupted(F&& call) {
+    for (;;)
+        if (const auto result = call(); result >= 0 || errno != EINTR) return result;
+}
+
 // All of the bytes, or false where the other side is gone.
 inline bool give(int socket, const void* bytes, std::size_t size) {
     for (auto* p = static_cast<const char*>(bytes); size > 0;) {
-        const ssize_t n = send(socket, p, size, MSG_NOSIGNAL);
+        const ssize_t n = uninterrupted([&] { return send(socket, p, size, MSG_NOSIGNAL); });
         if (n <= 0) return false;
         p += n, size -= std::size_t(n);
     }
     return true;
 }
-inline bool take(int socket, void* bytes, std::size_t size) {  // waiting for no bytes may wait for the next ones
-    return size == 0 || recv(socket, bytes, size, MSG_WAITALL) == ssize_t(size);
+inline bool take(int socket, void* bytes, std::size_t size) {
+    for (auto* p = static_cast<char*>(bytes); size > 0;) {
+        const ssize_t n = uninterrupted([&] { return recv(socket, p, size, 0); });
+        if (n <= 0) return false;
+        p += n, size -= std::size_t(n);
+    }
+    return true;
 }
 
 // The child that goes first: it loads file after file until it dies, and a new one takes its place.
@@ -62,9 +74,11 @@ public:
         if (child_ == 0) start();
         char done = 0;
         if (give(socket_, &size, sizeof size) && give(socket_, data, size) && take(socket_, &done, 1)) return true;
+        const pid_t dead = std::exchange(child_, 0);
         int status = 0;
-        waitpid(std::exchange(child_, 0), &status, 0);
+        uninterrupted([&] { return waitpid(dead, &status, 0); });
         close(socket_);
+        unlink(FuzzedFile::path_of(dead).c_str());
         return !(WIFEXITED(status) && WEXITSTATUS(status) == in_hdf5);
     }
 

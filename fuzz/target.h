@@ -20,13 +20,14 @@ namespace limn {
 // libhdf5 opens none.)
 class FuzzedFile {
 public:
-    FuzzedFile(const std::uint8_t* data, std::size_t size) : path_("/dev/shm/limn-fuzz-" + std::to_string(getpid())) {
+    FuzzedFile(const std::uint8_t* data, std::size_t size) : path_(path_of(getpid())) {
         const int file = open(path_.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
         if (file < 0 || write(file, data, size) != ssize_t(size) || close(file) != 0) std::abort();
     }
     ~FuzzedFile() { unlink(path_.c_str()); }
     FuzzedFile(const FuzzedFile&) = delete;
     const std::string& path() const { return path_; }
+    static std::string path_of(pid_t process) { return "/dev/shm/limn-fuzz-" + std::to_string(process); }
 
 private:
     std::string path_;
