@@ -28,4 +28,14 @@ std::vector<std::string> nearest_words(const std::string& word, std::span<const 
     return nearest;
 }
 
+std::string probably_meant(const std::string& word, std::span<const std::string> list) {
+    std::string meant;
+    for (const std::string& known : list)
+        if (known.size() > meant.size() && 3 * known.size() > word.size() && word.find(known) != std::string::npos) meant = known;
+    if (!meant.empty()) return meant;
+    for (const std::string& known : nearest_words(word, list, 1))
+        if (2 * distance(word.substr(0, 64), known.substr(0, 64)) <= known.size()) meant = known;
+    return meant;
+}
+
 }  // namespace limn

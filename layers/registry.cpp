@@ -140,8 +140,9 @@ std::vector<std::string> known_layers() {
 LayerPtr make_layer(const Config& config) {
     const auto it = makers().find(config.class_name);
     if (it != makers().end()) return it->second(config);
-    fail("layer '{}' is a {}, which limn does not know (the nearest it knows is {})", config.name.substr(0, 128),
-         config.class_name.substr(0, 128), nearest_words(config.class_name, known_layers(), 1)[0]);
+    const std::string meant = probably_meant(config.class_name.substr(config.class_name.rfind('>') + 1), known_layers());  // Package>Class
+    fail("layer '{}' is a {}, which limn does not know ({})", config.name.substr(0, 128), config.class_name.substr(0, 128),
+         meant.empty() ? "if the class is your own: limn never runs the Python code behind it" : "the nearest it knows is " + meant);
 }
 
 }  // namespace limn

@@ -380,6 +380,8 @@ TEST_CASE("models that cannot be opened: exit 2 and one clear line") {
     Json config = tiny_config();
     config["config"]["layers"][1]["class_name"] = "Conv2DD";
     with("an unknown layer", config, tiny_weights(), "is a Conv2DD, which limn does not know (the nearest it knows is Conv2D)");
+    config["config"]["layers"][1]["class_name"] = "Custom>Capsule";
+    with("a class of one's own", config, tiny_weights(), "is a Custom>Capsule, which limn does not know (if the class is your own: limn never runs");
     config = tiny_config();
     config["config"]["layers"][1]["config"]["filters"] = -3;
     with("negative filters", config, tiny_weights(), "-3 filters make no sense");

@@ -15,3 +15,15 @@ TEST_CASE("the nearest words: fewest letters to change, insert or drop; of equal
     CHECK(nearest_words("red", {}, 3).empty());
     CHECK(nearest_words(std::string(100000, 'x') + "red", list, 1).size() == 1);  // long words are compared by their first letters
 }
+
+TEST_CASE("the word that was probably meant: one that is part of it, or almost it, or none") {
+    const std::vector<std::string> list{"Add", "Attention", "Conv2D", "Conv2DTranspose", "LayerNormalization"};
+    CHECK(probably_meant("SubpixelConv2D", list) == "Conv2D");
+    CHECK(probably_meant("MyConv2DTranspose", list) == "Conv2DTranspose");  // the longest
+    CHECK(probably_meant("Conv2d", list) == "Conv2D");
+    CHECK(probably_meant("InstanceNormalization", list) == "LayerNormalization");
+    CHECK(probably_meant("AddCoords", list) == "");  // too little of it is Add
+    CHECK(probably_meant("Capsule", list) == "");
+    CHECK(probably_meant("", list) == "");
+    CHECK(probably_meant("Conv2D", {}) == "");
+}
