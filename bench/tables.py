@@ -2,7 +2,7 @@
 """docs/evaluation.md's tables: all methods and metrics on photos with masks, three networks. A run that was stopped goes on where it was.
 
 usage: bench/tables.py --data DIR [--out build/tables] [--limn build/release/limn] [--only RUN...] [--print]
-       RUN: paws, mobilenet, squeezenet, each also with -rise or (paws, mobilenet) -slow
+       RUN: paws, mobilenet, squeezenet, each also with -rise, -slow, -slow-more or -slow-rise
        DIR holds pets/ (images, trimaps) and models/; --print: only the tables of what is there
 """
 import argparse, csv, pathlib, subprocess
@@ -19,7 +19,8 @@ methods = ("grad-cam cam hirescam grad-cam++ xgrad-cam layercam eigen-cam eigeng
            "gradient-x-input guided-backprop deconvnet smoothgrad integrated-gradients fullgrad occlusion").split()
 quick = ("grad-cam cam hirescam grad-cam++ layercam eigen-cam recipro-cam ablation-cam guided-grad-cam saliency gradient-x-input guided-backprop "
          "integrated-gradients fullgrad").split()
-slow = "insertion deletion road sensitivity sanity-rank sanity-ssim".split()            # many runs a photo: of the quick methods, 24 photos
+more = [method for method in methods if method not in quick]
+slow = "insertion deletion road sensitivity sanity-rank sanity-ssim".split()            # many maps and runs a photo: 24 photos
 metrics = "pointing energy ap pxap iou-15 iou-20 maxboxacc maxboxacc-v2 drop increase".split()
 animals = ["--target", "best:151-268,281-285"]      # ImageNet's dogs and cats
 networks = {"paws": ["--model", "paws"],
@@ -45,12 +46,16 @@ def show(title, rows, columns, digits):
         numbers = [f"{float(row[m]):.{digits}f}" if row[m] else "" for m in columns]
         print(f"| {'*' + row['method'] + '*' if row['baseline'] == 'yes' else row['method']} | " + " | ".join(numbers) + " |")
 
+def together(*runs):
+    """The methods of several runs in our order, then the first run's baselines."""
+    rows = [row for run in runs for row in run if row["baseline"] == "no"]
+    return sorted(rows, key=lambda row: (methods + ["rise"]).index(row["method"])) + [row for row in runs[0] if row["baseline"] == "yes"]
+
+rise = ["--samples", "500"]     # a quarter of its usual masks
 for name, model in networks.items():
-    rows = rate(name, model, methods, metrics)
-    masks = rate(f"{name}-rise", model, ["rise"], metrics, "--samples", "500")     # a quarter of its usual masks
-    if rows:
-        at = next(i for i, row in enumerate(rows) if row["baseline"] == "yes")
-        rows[at:at] = [row for row in masks if row["baseline"] == "no"]
-    show(name, rows, metrics, 1)
-for name in ("paws", "mobilenet"):
-    show(f"{name}, slow metrics", rate(f"{name}-slow", networks[name], quick, slow, "--limit", "24"), slow, 3)
+    show(name, together(rate(name, model, methods, metrics), rate(f"{name}-rise", model, ["rise"], metrics, *rise)), metrics, 1)
+few = ["--limit", "24"]
+for name, model in networks.items():
+    runs = [rate(f"{name}-slow{part}", model, chosen, slow, *few, *options)
+            for part, chosen, options in (("", quick, []), ("-more", more, []), ("-rise", ["rise"], rise))]
+    show(f"{name}, slow metrics", together(*runs), slow, 3)
