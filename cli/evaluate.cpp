@@ -152,9 +152,11 @@ private:
         for (std::size_t first = 0; first < entries_.size(); first += most) {
             const std::span<const Entry> batch(entries_.data() + first, std::min(most, entries_.size() - first));
             if (std::all_of(batch.begin(), batch.end(), [&](const Entry& e) { return file.photos().contains(e.name); })) continue;
-            for (const PhotoRecord& record : rater_->rate(batch))
+            std::size_t done = first;
+            rater_->rate(batch, [&](const PhotoRecord& record) {
                 if (!file.photos().contains(record.photo)) file.append(record);
-            bar.update(first + batch.size());
+                bar.update(++done);
+            });
         }
         bar.finish();
     }

@@ -1,6 +1,7 @@
 // `limn evaluate`: evaluate.cpp lists the photos, keeps the records and writes the results; rater.cpp rates photos.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -33,9 +34,9 @@ public:
     // All that is given has to outlive it.
     Rater(const EvaluateOptions& o, Ready& ready, const Annotations& annotations, const RatingSettings& rating, const Request& request);
 
-    // A record a photo; one that cannot be read, or that nobody says anything about, says why it was left out. The numbers do not depend
-    // on what was rated before, but on which photos share a batch.
-    std::vector<PhotoRecord> rate(std::span<const Entry> batch);
+    // A record a photo, as soon as its numbers are there; one that cannot be read, or that nobody says anything about, says why it was
+    // left out. The numbers do not depend on what was rated before, but on which photos share a batch.
+    void rate(std::span<const Entry> batch, const std::function<void(const PhotoRecord&)>& rated);
 
 private:
     struct Opened {

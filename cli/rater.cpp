@@ -23,8 +23,7 @@ Rater::Rater(const EvaluateOptions& o, Ready& ready, const Annotations& annotati
     : o_(o), ready_(ready), annotations_(annotations), rating_(rating), request_(request), head_(find_classifier(ready.loaded.model)),
       explain_(o, ready, request, 5) {}
 
-std::vector<PhotoRecord> Rater::rate(std::span<const Entry> batch) {
-    std::vector<PhotoRecord> records;
+void Rater::rate(std::span<const Entry> batch, const std::function<void(const PhotoRecord&)>& rated) {
     std::vector<Opened> opened;
     std::vector<Photo> photos;
     for (const Entry& entry : batch) {
@@ -32,24 +31,23 @@ std::vector<PhotoRecord> Rater::rate(std::span<const Entry> batch) {
             LIMN_CHECK(entry.label || o_.target != "label", "nobody says what it shows");
             photos.push_back(load_photo((fs::path(o_.folder) / entry.name).string(), ready_));
         } catch (const Error& e) {
-            records.push_back({entry.name, e.what(), {}, {}, {}, 0, {}});
+            rated({entry.name, e.what(), {}, {}, {}, 0, {}});
             std::fprintf(stderr, "limn: note: left out: %s\n", e.what());
             continue;
         }
         opened.push_back({&entry, photos.back(), annotations_.of(entry.name, photos.back().image.height, photos.back().image.width)});
     }
-    if (opened.empty()) return records;
+    if (opened.empty()) return;
     const std::vector<Explained> results =
         explain_(stack(photos), {}, o_.target == "label" ? true_targets(opened) : std::vector<std::string>{});
     for (const Explained& result : results)
         LIMN_CHECK(result.targets.size() == 1, "--target {}: one class a photo is rated, not {}", o_.target, result.targets.size());
     const auto sanity = sanity_of(photos, results);
     for (std::size_t i = 0; i < opened.size(); i++) {
-        records.push_back(record_of(opened[i], results[i]));
-        for (std::size_t m = 0; m < sanity[i].size(); m++)
-            records.back().maps[m].second.numbers.insert(sanity[i][m].begin(), sanity[i][m].end());
+        PhotoRecord record = record_of(opened[i], results[i]);
+        for (std::size_t m = 0; m < sanity[i].size(); m++) record.maps[m].second.numbers.insert(sanity[i][m].begin(), sanity[i][m].end());
+        rated(record);
     }
-    return records;
 }
 
 PhotoRecord Rater::record_of(const Opened& o, const Explained& result) {
