@@ -23,15 +23,25 @@ int default_layer(const Model& model, int output_number) {
     for (int i = head.logits; i >= 0; i--)
         if (leads[std::size_t(i)])
             for (int in : model.node(i).inputs) leads[std::size_t(in)] = true;
-    for (int i = head.logits; i >= 0; i--) {
+    const auto is_seen = [&](int i) {
         const Node& node = model.node(i);
         const std::string& kind = node.layer->class_name;
         // a pool or a dropout after the last convolution only blurs or repeats what is seen
         const bool repeats = kind.find("Pooling") != std::string::npos || kind.find("Dropout") != std::string::npos ||
                              kind.find("Padding") != std::string::npos;
-        if (leads[std::size_t(i)] && !node.inputs.empty() && !repeats && has_map(model, i) && node.shape[1] != 1 && node.shape[2] != 1)
-            return i;
+        return leads[std::size_t(i)] && !node.inputs.empty() && !repeats && has_map(model, i) && node.shape[1] != 1 && node.shape[2] != 1;
+    };
+    if (head.per_pixel) {
+        // The last maps are pictures of the scores themselves; what was understood lies where maps are coarsest.
+        const Model sized = model.node(model.inputs.at(0)).shape[1] < 0 ? model.with_input_size(256, 256) : model;
+        const auto cells = [&](int i) { return sized.node(i).shape[1] * sized.node(i).shape[2]; };
+        int coarsest = -1;
+        for (int i = head.logits - 1; i >= 0; i--)
+            if (is_seen(i) && cells(i) > 1 && (coarsest < 0 || cells(i) < cells(coarsest))) coarsest = i;
+        if (coarsest >= 0) return coarsest;
     }
+    for (int i = head.logits; i >= 0; i--)
+        if (is_seen(i)) return i;
     for (int i = head.logits; i >= 0; i--)
         if (leads[std::size_t(i)] && has_map(model, i) && !model.node(i).inputs.empty()) return i;
     fail("the model has no layer with a spatial map: there is nothing to look at");
@@ -117,10 +127,12 @@ Explainer::Explainer(const Backend& backend, const Model& model, Request request
         if (method.needs_gradient()) watch_ = request_.layers;
         if (method.name != "cam") continue;
         LIMN_CHECK(!request_.own, "CAM explains sums of scores, not '{}': use --method grad-cam", request_.own->label);
+        LIMN_CHECK(explained_ == head_.logits,
+                   "CAM explains scores before the softmax or sigmoid, not what comes after, nor logarithms: use --method grad-cam");
         std::string reason;
-        cam_head_ = find_cam_head(model, head_, reason);
-        LIMN_CHECK(cam_head_, "CAM does not apply to model '{}': {}; use --method grad-cam", model.name, reason);
-        keep_.push_back(cam_head_->layer);
+        const auto cam_head = find_cam_head(model, head_, reason);
+        LIMN_CHECK(cam_head, "CAM does not apply to model '{}': {}; use --method grad-cam", model.name, reason);
+        keep_.push_back(cam_head->layer);
     }
     if (request_.drawing) request_.drawing->colours = request_.drawing->colours.on(backend.device());
 }
@@ -213,7 +225,9 @@ void Explainer::compute(Work& work) const {
     for (const Method& method : request_.methods) {
         if (method.study) continue;
         if (!method.needs_gradient()) {
-            add(method, cam_head_->layer, cam(backend_, *cam_head_, value(cam_head_->layer).value, seed), {});
+            std::string ignored;
+            const CamHead cam_head = *find_cam_head(model_, head_, ignored);  // as its weights are now
+            add(method, cam_head.layer, cam(backend_, cam_head, value(cam_head.layer).value, seed), {});
             continue;
         }
         for (std::size_t i = 0; i < request_.layers.size(); i++)
@@ -317,10 +331,10 @@ void Explainer::fuse(const Work& work, std::vector<Explained>& results) const {
             for (const Target& target : result.targets) {
                 std::vector<Tensor> raws;
                 for (const Map& map : result.maps)
-                    if (map.method == method.name && map.target.label == target.label) raws.push_back(map.raw.on(backend_.device()));
+                    if (map.method == method.name && map.target == target) raws.push_back(map.raw.on(backend_.device()));
                 if (raws.size() < 2) {
                     for (const Map& map : result.maps)
-                        if (map.method == method.name && map.target.label == target.label) maps.push_back(map);
+                        if (map.method == method.name && map.target == target) maps.push_back(map);
                     continue;
                 }
                 const Tensor raw = fused(backend_, raws, *request_.fusion);

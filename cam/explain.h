@@ -17,7 +17,7 @@ namespace limn {
 
 // Nodes that hold a spatial map, (N,h,w,c).
 bool has_map(const Model& model, int node);
-// The last layer with a spatial map before the head.
+// The last layer with a spatial map before the head; where each pixel is classified, the last of the coarsest ones.
 int default_layer(const Model& model, int output_number = 0);
 // Every convolution.
 std::vector<int> convolutions(const Model& model);
@@ -98,7 +98,6 @@ private:
     Request request_;
     Index top_;
     Head head_;
-    std::optional<CamHead> cam_head_;
     std::vector<int> watch_, keep_;
     int explained_;  // the node whose value is explained
     Asked asked_;

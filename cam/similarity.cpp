@@ -25,7 +25,9 @@ OwnScore similarity_to(const Backend& backend, const Model& model, const Tensor&
         const Var e = reshape(tape, value, {N, value.value.size() / N});
         LIMN_CHECK(e.shape()[1] == direction.size(), "the two images have embeddings of {} and {} numbers: give them the same size",
                    e.shape()[1], direction.size());
-        const Var dot = sum(tape, multiply(tape, e, direction), {1}), size = sqrt(tape, sum(tape, multiply(tape, e, e), {1}));
+        const Var dot = sum(tape, multiply(tape, e, direction.to(value.value.dtype())), {1});
+        // an embedding of zeros is like nothing: 0, not 0/0
+        const Var size = sqrt(tape, shift(tape, sum(tape, multiply(tape, e, e), {1}), 1e-30));
         return reshape(tape, divide(tape, dot, size), {N});
     };
     return {node, cosine, "like " + its_name};

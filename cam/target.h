@@ -34,19 +34,22 @@ int node_of(Model& model, const Head& head, Score score);
 struct Slice {
     Index first, last;  // without the last; -1: to the end
     bool single() const { return last == first + 1; }
+    bool operator==(const Slice&) const = default;
 };
 
 struct Term {
     std::vector<Slice> at;  // elements of an image's scores, which are added up: {class}, {step, class} or {row, column, class}
     double weight;
+    bool operator==(const Term&) const = default;
 };
 
 struct Target {
     Index index;  // class; of the first term if there are several
     double sign;  // -1: explain what speaks against it (the other side of a single sigmoid)
     std::string label;
-    std::vector<Term> terms = {};  // if it is not sign * the class's score
-    bool own_pixels = false;       // per pixel: the sum over the pixels where this class wins
+    std::vector<Term> terms = {};                    // if it is not sign * the class's score
+    bool own_pixels = false;                         // per pixel: the sum over the pixels where this class wins
+    bool operator==(const Target&) const = default;  // labels alone may be the same: ImageNet has two kinds of crane
 };
 
 // spec, for the scores (K), (T,K) or (h,w,K) of one image:

@@ -85,6 +85,19 @@ Tensor sides(const Verbs& verbs, Index count, const Tensor& outputs) {
 
 Tensor scored_seed(const Backend& backend, const std::string& spec, const Head& head, const Tensor& logits, const Tensor& outputs,
                    const std::vector<std::string>& labels) {
+    if (const std::vector<std::string> list = listed(spec); list.size() > 1) {  // of each the first, as choose_targets does
+        const Index N = logits.shape()[0];
+        Tensor all = logits.like(logits.shape().with(0, Index(list.size()) * N));
+        for (std::size_t t = 0; t < list.size(); t++) {
+            Tensor rows = all.rows(Index(t) * N, N);
+            if (depends_on_scores(list[t], head))
+                rows.assign(scored_seed(backend, list[t], head, logits, outputs, labels).rows(0, N));
+            else
+                rows.assign(
+                    seed_of(std::vector(std::size_t(N), choose_targets(list[t], head, {}, {}, labels)), logits.shape(), logits.dtype()));
+        }
+        return all;
+    }
     const TargetText text = understand(spec, head, labels);
     const Verbs verbs{backend};
     if (!head.per_pixel) return head.binary() ? sides(verbs, text.count, outputs) : best_of(verbs, text, logits);

@@ -208,9 +208,8 @@ double limit_of(const GradientErrors* errors) { return errors && errors->decided
 
 }  // namespace
 
-std::vector<std::vector<Evidence>> verify(const Backend& backend, Model model, Model exact, const Tensor& image,
-                                          const Request& request, const Explained& result,
-                                          const std::function<void(const std::string&)>& told) {
+std::vector<std::vector<Evidence>> verify(const Backend& backend, Model model, Model exact, const Tensor& image, const Request& request,
+                                          const Explained& result, const std::function<void(const std::string&)>& told) {
     std::vector<std::vector<Evidence>> all(result.maps.size());
     const auto tell = [&](const std::string& what) {
         if (told) told(what);
@@ -219,14 +218,13 @@ std::vector<std::vector<Evidence>> verify(const Backend& backend, Model model, M
         evidence.passed = evidence.found <= evidence.limit;  // NaN does not
         all[map].push_back(std::move(evidence));
     };
-    const auto target_of = [&](const Map& map) {
-        return Index(std::ranges::find(result.targets, map.target.label, &Target::label) - result.targets.begin());
-    };
+    const auto target_of = [&](const Map& map) { return Index(std::ranges::find(result.targets, map.target) - result.targets.begin()); };
     const Head head = head_of(model, request);
     explained_node(exact, request);
     Asked asked(backend, model, explained_node(model, request));
     if (request.own) asked.function = request.own->function;
-    const Tensor value = value_at(backend, model, image, asked.node), seeds = seeds_of(request, result, value);
+    const Tensor value = value_at(backend, model, image, asked.node);
+    const Tensor seeds = seeds_are_fixed(head, result) ? seeds_of(request, result, value) : Tensor();
 
     std::map<int, GradientErrors> gradients;  // by layer
     for (std::size_t i = 0; i < result.maps.size(); i++) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <set>
 
 #include "engine/file.h"
 #include "evaluate/page.h"
@@ -21,6 +22,11 @@ bool lies_in(const fs::path& path, const fs::path& folder) {
     if (folder.empty()) return false;
     const fs::path relative = fs::weakly_canonical(path).lexically_relative(fs::weakly_canonical(folder));
     return !relative.empty() && *relative.begin() != "..";
+}
+
+// A path as one of the settings: of a file also what it held.
+std::string known(const std::string& path) {
+    return path.empty() || fs::is_directory(path) ? path : fmt::format("{} (MD5 {})", path, md5_of(path));
 }
 
 // At most `limit`, spread evenly over the list, so that every class is among them.
@@ -81,13 +87,26 @@ private:
         return chosen;
     }
 
+    bool same_file(const fs::path& mask, const std::string& photo) const {
+        return !mask.empty() && fs::equivalent(mask, fs::path(o_.folder) / photo);
+    }
+
     void list_photos() {
         LIMN_CHECK(fs::is_directory(o_.folder), "{}: is no folder of photos", o_.folder);
         std::vector<std::string> names;
-        for (const std::string& path :
-             all_images({o_.folder}))  // pictures in folders that hold something else, such as masks, are no photos
-            if (!lies_in(path, o_.masks) && !lies_in(path, o_.boxes) && !lies_in(path, o_.out))
+        const auto holds_others = [&](const std::string& path, const std::string& folder) {  // in a folder of its own: masks are no photos
+            return lies_in(path, folder) && !lies_in(o_.folder, folder);
+        };
+        for (const std::string& path : all_images({o_.folder}))
+            if (!holds_others(path, o_.masks) && !holds_others(path, o_.boxes) && !holds_others(path, o_.out))
                 names.push_back(fs::path(path).lexically_relative(o_.folder).generic_string());
+        std::set<fs::path> masks;  // that lie among the photos
+        for (const std::string& name : names)
+            if (const fs::path mask = annotations_.mask_file(name); !mask.empty() && !same_file(mask, name))
+                masks.insert(fs::weakly_canonical(mask));
+        std::erase_if(names, [&](const std::string& name) { return masks.contains(fs::weakly_canonical(fs::path(o_.folder) / name)); });
+        for (const std::string& name : names)
+            LIMN_CHECK(!same_file(annotations_.mask_file(name), name), "{}: photo {} would be its own mask", o_.masks, name);
         LIMN_CHECK(!names.empty(), "{}: holds no photos", o_.folder);
         const Head head = find_classifier(ready_.loaded.model);
         std::size_t unknown = 0;
@@ -116,17 +135,18 @@ private:
         for (const Metric& m : rating_.metrics) metric_ids.push_back(m.id);
         for (const Method& m : request_.methods) method_names.push_back(m.name);
         const std::string device(ready_.backend->name());
-        NamedTexts settings{{"model", ready_.loaded.file.filename().string()},
+        NamedTexts settings{{"photos", fs::weakly_canonical(o_.folder).string()},
+                            {"model", ready_.loaded.file.filename().string()},
                             {"model's MD5", md5_of(ready_.loaded.file)},
                             {"method", fmt::format("{}", fmt::join(method_names, ","))},
                             {"layer", ready_.loaded.model.node(request_.layers[0]).name},
                             {"target", o_.target},
                             {"score", o_.score},
                             {"metrics", fmt::format("{}", fmt::join(metric_ids, ","))},
-                            {"boxes", o_.boxes},
+                            {"boxes", known(o_.boxes)},
                             {"masks", o_.masks},
                             {"mask-value", o_.mask_value},
-                            {"truth", o_.truth},
+                            {"truth", known(o_.truth)},
                             {"steps", std::to_string(o_.steps)},
                             {"thresholds", std::to_string(o_.thresholds)},
                             {"noises", std::to_string(o_.noises)},
@@ -136,8 +156,12 @@ private:
                             {"size", ready_.input.height ? fmt::format("{}x{}", ready_.input.height, ready_.input.width) : "native"},
                             {"resize", ready_.input.resampling == Resampling::nearest ? "nearest" : "bilinear"},
                             {"device", device.substr(0, device.find(' '))}};
-        if (!o_.inputs.empty()) settings.emplace_back("input", fmt::format("{}", fmt::join(o_.inputs, ",")));
-        if (!o_.question.empty()) settings.emplace_back("question", o_.question + " by " + o_.vocabulary);
+        if (!o_.labels.empty()) settings.emplace_back("labels", known(o_.labels));
+        if (!o_.source.config.empty()) settings.emplace_back("config", known(o_.source.config));
+        for (const auto& [layer, formula] : o_.source.lambdas) settings.emplace_back("lambda " + layer, formula);
+        for (const std::string& input : o_.inputs)
+            settings.emplace_back("input " + input.substr(0, input.find('=')), known(input.substr(input.find('=') + 1)));
+        if (!o_.question.empty()) settings.emplace_back("question", o_.question + " by " + known(o_.vocabulary));
         return settings;
     }
 

@@ -133,7 +133,9 @@ Json ExplainFiles::write(const Photo& photo, const Explained& result, const std:
     for (std::size_t i = 0; i < result.maps.size(); i++) {
         const Map& map = result.maps[i];
         std::string base = fmt::format("{}.{}.{}", name, map.method, file_part(layer_name(map)));
-        if (o_.target != "auto" || !words.empty()) base += "." + file_part(map.target.label);
+        if (o_.target != "auto" || !words.empty() || result.targets.size() > 1) base += "." + file_part(map.target.label);
+        const auto of_this_name = std::ranges::count(result.targets, map.target.label, &Target::label);
+        if (of_this_name > 1) base += fmt::format("-{}", map.target.index);  // ImageNet has two kinds of crane
         json["maps"].push_back(write(photo, map, evidence.empty() ? std::vector<Evidence>{} : evidence[i], base, page));
     }
     const auto keep = [&](const std::string& extension, auto write_to) {

@@ -120,7 +120,8 @@ void Annotations::read_table(const fs::path& path, bool with_boxes) {
         Row& row = (with_boxes ? boxes_ : labels_)[field(image)];
         LIMN_CHECK(with_boxes || row.label.empty() || row.label == said, "{}: '{}' was '{}' before and is '{}' now", where, field(image),
                    row.label, said);
-        row.label = said;
+        if (with_boxes && !row.boxes.empty() && row.label != said) row.label.clear(), row.several = true;
+        if (!row.several) row.label = said;
         if (with_boxes)
             row.boxes.push_back(rectangle_of(
                 {number_in(field(edges[0])), number_in(field(edges[1])), number_in(field(edges[2])), number_in(field(edges[3]))}, where));
@@ -158,6 +159,8 @@ static fs::path voc_file(const fs::path& folder, const fs::path& photo) {
     return fs::is_directory(folder) ? file_beside(folder, photo, {".xml"}) : fs::path();
 }
 
+fs::path Annotations::mask_file(const fs::path& photo) const { return file_beside(sources_.masks, photo, {".png", ".bmp", ".jpg"}); }
+
 std::string Annotations::label_of(const fs::path& photo) const {
     if (const Row* row = row_of(labels_, photo)) return row->label;
     if (const Row* row = row_of(boxes_, photo); row && !row->label.empty()) return row->label;
@@ -183,7 +186,7 @@ Truth Annotations::of(const fs::path& photo, Index height, Index width) const {
         for (const Rectangle& box : row->boxes) add(box, sources_.boxes.string() + ": " + photo.generic_string());
     if (const fs::path file = voc_file(sources_.boxes, photo); !file.empty())
         for (const NamedBox& named : read_voc(file)) add(named.box, file.string());
-    if (const fs::path file = file_beside(sources_.masks, photo, {".png", ".bmp", ".jpg"}); !file.empty()) {
+    if (const fs::path file = mask_file(photo); !file.empty()) {
         truth.mask = read_mask(file, sources_.mask_value), truth.drawn = true;
         LIMN_CHECK(truth.mask.shape() == (Shape{height, width}), "{}: is a mask of {}x{}, but its photo has {}x{} pixels (width x height)",
                    file.string(), truth.mask.shape()[1], truth.mask.shape()[0], width, height);
@@ -197,16 +200,18 @@ Truth Annotations::of(const fs::path& photo, Index height, Index width) const {
 Tensor read_mask(const fs::path& path, int object_value) {
     const Image image = read_image(path);
     Tensor mask({image.height, image.width}, DType::u8);
-    bool ones = false, threes = false, others = false;
+    bool ones = false, threes = false, others = false, greys = false;
     for (Index i = 0; i < mask.size(); i++) {
         const std::uint8_t* p = image.rgb.data() + 3 * i;
         const std::uint8_t value = std::max({p[0], p[1], p[2]});
         mask.data<std::uint8_t>()[i] = value;
-        ones |= value == 1, threes |= value == 3, others |= value != 1 && value != 2 && value != 3;
+        ones |= value == 1, threes |= value == 3, others |= value != 1 && value != 2 && value != 3, greys |= value >= 32 && value < 255;
     }
+    const bool exact = path.extension() != ".jpg";
+    ones &= exact && !greys;  // among grey levels (soft edges) a 1 is almost black, not a number that says object
     const bool trimap = ones && threes && !others && object_value < 0;
     for (std::uint8_t& value : mask.values<std::uint8_t>()) {
-        const bool is_object = object_value >= 0 ? value == object_value : ones ? value == 1 : value != 0;
+        const bool is_object = object_value >= 0 ? value == object_value : ones ? value == 1 : value >= (exact ? 1 : 128);
         value = trimap && value == 3 ? left_out : is_object ? object : background;
     }
     return mask;

@@ -1,7 +1,8 @@
 // What people say a photo shows and where: boxes, masks and labels beside a folder of photos, found by the photos' names.
 //
 //     boxes   a folder of Pascal VOC files, NAME.xml (several objects each), or one table: image,label,xmin,ymin,xmax,ymax
-//     masks   a folder of pictures, NAME.png (or .jpg, .bmp): 1 = object; without a 1, all that is not 0.
+//     masks   a folder of pictures, NAME.png (or .jpg, .bmp): 1 = object; without a 1, and among grey levels, all that is not 0
+//             (in a JPEG, whose pixels are not exact, from 128 on).
 //             Trimaps of the Oxford-IIIT Pet data set: 1 = animal, 2 = background, 3 = border (left out)
 //     labels  a table: image,label; else the object's name in the VOC file, else the photo's sub-folder
 //
@@ -44,11 +45,13 @@ public:
 
     // photo: its path below the folder of photos. An Error if what is there cannot be used.
     Truth of(const std::filesystem::path& photo, Index height, Index width) const;
-    std::string label_of(const std::filesystem::path& photo) const;
+    std::string label_of(const std::filesystem::path& photo) const;             // empty if nobody says
+    std::filesystem::path mask_file(const std::filesystem::path& photo) const;  // empty if there is none
 
 private:
     struct Row {
         std::string label;
+        bool several = false;  // boxes of several kinds
         std::vector<Rectangle> boxes;
     };
     void read_table(const std::filesystem::path& path, bool with_boxes);

@@ -1,6 +1,7 @@
 // One request for batch after batch, on the cpu and on a machine that the host plays: the same answers, what stays on the device, what is
 // recorded.
 #include "cam/explain.h"
+#include "cam/verify.h"
 #include "cli/cli.h"
 #include "tests/engine/backends.h"
 #include "tests/support.h"
@@ -22,7 +23,9 @@ std::vector<Method> of_one_walk() {
 struct Tiny : TinyModel {
     using TinyModel::TinyModel;
     Request request(const std::string& target = "auto", Score score = Score::logit) const {
-        return {of_one_walk(), {loaded.model.find("conv")}, target, score, {}};
+        Request asked{of_one_walk(), {loaded.model.find("conv")}, target, score, {}};
+        if (score != Score::logit) std::erase_if(asked.methods, [](const Method& method) { return method.name == "cam"; });
+        return asked;
     }
 };
 
@@ -85,6 +88,55 @@ TEST_CASE("every target, score, head and number of images: a device explains as 
                     check_same(gpu(x, photos), cpu(x, photos));
                 }
     }
+}
+
+TEST_CASE("weights that are exchanged are used by every method, as if the explainer were new") {
+    Tiny tiny;
+    Request request = tiny.request("auto");
+    request.methods.assign(methods().begin(), methods().end());
+    request.samples = 3;
+    const Tensor x = random_tensor({2, 16, 16, 3}, 7);
+    Explainer explainer(cpu_backend(), tiny.loaded.model, request);
+    explainer(x);
+    std::uint64_t seed = 1;
+    for (Layer* layer : tiny.loaded.model.weighted_layers())
+        for (Weight& weight : layer->weights) weight.value = random_tensor(weight.value.shape(), seed++);
+    check_same(explainer(x), explain(cpu_backend(), tiny.loaded.model, x, request));
+    // a head of pooling and one dense layer: CAM is HiResCAM but for a factor, whatever the weights
+    const auto after = explainer(x)[0];
+    const auto raw = [&](const char* method) { return std::ranges::find(after.maps, method, &Map::method)->raw; };
+    const Tensor cam = raw("cam"), hirescam = raw("hirescam");
+    for (Index i = 0; i < cam.size(); i++)
+        CHECK(cam.data()[i] == doctest::Approx(double(hirescam.data()[i]) * double(cam.size())).epsilon(1e-4));
+}
+
+TEST_CASE("CAM is about scores: what comes after a softmax, and logarithms, are refused") {
+    const Tiny tiny;
+    const Tensor x = random_tensor({1, 16, 16, 3}, 7);
+    const auto ask = [&](const std::string& target, Score score) {
+        explain(cpu_backend(), tiny.loaded.model, x, {{method_named("cam")}, {tiny.loaded.model.find("conv")}, target, score, {}});
+    };
+    CHECK_NOTHROW(ask("1", Score::logit));
+    CHECK_THROWS_WITH_AS(ask("1", Score::output), doctest::Contains("CAM explains scores before the softmax"), Error);
+    CHECK_THROWS_WITH_AS(ask("log(1)", Score::logit), doctest::Contains("nor logarithms: use --method grad-cam"), Error);
+}
+
+TEST_CASE("two classes of one name have a map each, fused and verified by themselves") {
+    const Tiny tiny;
+    const Tensor x = random_tensor({1, 16, 16, 3}, 7);
+    Request request{{method_named("grad-cam")}, {tiny.loaded.model.find("conv")}, "0; 2", Score::logit, {"crane", "dog", "crane"}};
+    const Explained both = explain(cpu_backend(), tiny.loaded.model, x, request)[0];
+    REQUIRE(both.maps.size() == 2);
+    CHECK(both.maps[0].target.label == both.maps[1].target.label);
+    CHECK(relative_error(both.maps[0].raw, both.maps[1].raw) > 1e-3);
+    const Model exact = load_model({(tiny.folder / "tiny.h5").string(), "", ""}).model;
+    for (const auto& evidence : verify(cpu_backend(), tiny.loaded.model, exact, x, request, both))
+        for (const Evidence& e : evidence) CHECK_MESSAGE(e.passed, e.check, ": ", e.text);
+    request.layers = {tiny.loaded.model.find("conv"), tiny.loaded.model.find("conv")};
+    request.fusion = Fusion::mean;
+    const Explained fused = explain(cpu_backend(), tiny.loaded.model, x, request)[0];
+    REQUIRE(fused.maps.size() == 2);
+    CHECK(relative_error(fused.maps[0].raw, fused.maps[1].raw) > 1e-3);
 }
 
 TEST_CASE("from the second batch on an explanation is one launch and one copy back, with the new photo's numbers") {

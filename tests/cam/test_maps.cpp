@@ -250,7 +250,7 @@ TEST_CASE("CAM is refused where it does not apply, with the reason and what to u
                          doctest::Contains("use --method grad-cam"), Error);
 }
 
-TEST_CASE("the layer chosen by itself: CAM's where CAM applies, else the last with a map before the head") {
+TEST_CASE("the layer chosen by itself: CAM's where CAM applies, else the last with a map before the head, or the coarsest") {
     CHECK(Tiny().loaded.model.node(default_layer(Tiny().loaded.model)).name == "conv");
     if (!have_shared({"goldens"})) return;
     const auto chosen = [](const std::string& name) {
@@ -264,6 +264,7 @@ TEST_CASE("the layer chosen by itself: CAM's where CAM applies, else the last wi
     CHECK(chosen("mobilenet_like") == "pw2");
     CHECK(chosen("squeezenet_like") == "conv10");
     CHECK(chosen("nested_frozen_base") == "features/base/sum");
+    CHECK(chosen("segmentation_unet") == "bottleneck");  // its last layers are pictures of the scores
 }
 
 TEST_CASE("resizing a map: half-pixel bilinear, as OpenCV and torch (align_corners=False) do it") {

@@ -323,6 +323,13 @@ TEST_CASE("a segmentation network is explained from end to end, its maps the cla
         CHECK(shares == doctest::Approx(1));
     }
     CHECK(explain(cpu_backend(), net.model, images, grad_cam_of(net, "output[2,3,1]"))[0].maps[0].target.label == "output[2,3,1]");
+    const auto listed = explain(cpu_backend(), net.model, images, grad_cam_of(net, "0; output[2,3,1]; 2"));
+    for (std::size_t n = 0; n < 2; n++)
+        for (const auto& [map, target] : {std::pair(0, "0"), {1, "output[2,3,1]"}, {2, "2"}}) {
+            const auto alone = explain(cpu_backend(), net.model, images.rows(Index(n), 1), grad_cam_of(net, target));
+            REQUIRE(listed[n].maps.size() == 3);
+            CHECK(relative_error(listed[n].maps[std::size_t(map)].raw, alone[0].maps[0].raw) <= 1e-5);
+        }
     Explainer explainer(cpu_backend(), net.model, grad_cam_of(net, "auto"));
     CHECK_THROWS_WITH_AS(explainer(images, {}, {"1", "output[0,0,0]"}),
                          "target '1' depends on the scores: it can be asked for all images, not for single ones", Error);

@@ -1,5 +1,6 @@
 // The evidence beside a map: sound maps pass every check, and each check fails when what it looks at is wrong.
 #include "autograd/ops.h"
+#include "cam/similarity.h"
 #include "cam/verify.h"
 #include "tests/support.h"
 #include "tests/support_models.h"
@@ -47,6 +48,26 @@ TEST_CASE("every method's maps pass every check that applies to them") {
             CAPTURE(e.found);
             CHECK(e.passed);
         }
+    }
+}
+
+TEST_CASE("the likeness to another photo: verified in double, too; an embedding of zeros is like nothing") {
+    const TinyModel tiny;
+    const OwnScore likeness = similarity_to(cpu_backend(), tiny.loaded.model, random_tensor({1, 16, 16, 3}, 4), "other.jpg");
+    const Case c({"grad-cam", "hirescam"}, likeness);
+    for (const auto& of_map : c.evidence())
+        for (const Evidence& e : of_map) CHECK_MESSAGE(e.passed, e.check, ": ", e.text);
+    // the cosine itself
+    for (DType dtype : {DType::f32, DType::f64}) {
+        const Tensor e = random_tensor({3, 6}, 5, -1, 1, dtype);
+        Tensor rows({3, 6}, dtype);
+        rows.assign(e);
+        with_type(dtype, [&](auto zero) { std::fill_n(rows.data<decltype(zero)>() + 6, 6, zero); });
+        Tape tape(reference_backend());
+        const Tensor found = likeness.function(tape, Var{rows}).value;
+        CHECK(found.at_flat(1) == 0);
+        for (Index n : {0, 2}) CHECK(std::abs(found.at_flat(n)) <= 1);
+        CHECK(found.at_flat(0) != 0);
     }
 }
 

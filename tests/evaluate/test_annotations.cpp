@@ -85,7 +85,8 @@ TEST_CASE("Pascal VOC: entities that would grow to gigabytes stay as they are wr
     for (int i = 0; i < 1000000; i++) open += "<a>", close += "</a>";
     CHECK(read_voc(desk.text("a.xml", voc(open + close))).empty());
     CHECK(complaint([&] { read_voc(desk.text("a.xml", voc(open))); }).find("is no sound XML") != std::string::npos);
-    CHECK(complaint([&] { read_voc(desk.text("a.xml", std::string((16 << 20) + 1, ' '))); }).find("more than the 16777216 read here") != std::string::npos);
+    CHECK(complaint([&] { read_voc(desk.text("a.xml", std::string((16 << 20) + 1, ' '))); }).find("more than the 16777216 read here") !=
+          std::string::npos);
 }
 
 TEST_CASE("tables: lines without end, fields without number") {
@@ -124,6 +125,13 @@ TEST_CASE("a table of boxes, with and without a header; several boxes a photo; n
     const std::string headed = desk.text("headed.csv", "xmin,ymin,xmax,ymax,filename,width\n1,2,3,4,a.jpg,10\n");
     CHECK(Annotations({headed, {}, {}}).of("a.jpg", 10, 10).boxes == std::vector<Rectangle>{{1, 2, 3, 4}});
     CHECK(Annotations({headed, {}, {}}).of("a.jpg", 10, 10).label == "");
+
+    // cats and dogs: which of them the photo is of, nobody says, whatever the order of the rows
+    for (const char* rows : {"a.jpg,cat,0,0,9,9\na.jpg,dog,2,2,5,5\n", "a.jpg,dog,0,0,9,9\na.jpg,cat,2,2,5,5\na.jpg,dog,1,1,2,2\n"}) {
+        const Annotations several({desk.text("several.csv", rows), {}, {}});
+        CHECK(several.label_of("a.jpg") == "");
+        CHECK(several.of("a.jpg", 10, 10).boxes.size() >= 2);
+    }
 
     const auto says = [&](const std::string& content) { return complaint([&] { Annotations({desk.text("bad.csv", content), {}, {}}); }); };
     CHECK(says("a.jpg,cat,1,2,3\n").find("row 1 has 5 fields, not 6") != std::string::npos);
@@ -182,6 +190,7 @@ TEST_CASE("masks: 1 is object; without a 1 all that is not 0; trimaps have a bor
     CHECK(regions(read_mask(desk.mask("a.png", 2, 2, {0, 1, 15, 15}), 15)) == std::vector<int>{0, 0, 1, 1});
     CHECK(regions(read_mask(desk.mask("a.png", 2, 2, {1, 2, 3, 2}), 3)) == std::vector<int>{0, 0, 1, 0});
     CHECK(regions(read_mask(desk.mask("a.png", 2, 2, {0, 0, 0, 0}))) == std::vector<int>{0, 0, 0, 0});
+    CHECK(regions(read_mask(desk.mask("a.png", 2, 2, {0, 1, 90, 255}))) == std::vector<int>{0, 1, 1, 1});  // a soft edge
 }
 
 TEST_CASE("masks lie beside the photo's name, in the same sub-folder first, and have its size") {

@@ -128,6 +128,40 @@ TEST_CASE("evaluate: a run that was stopped ends as one that was not") {
     CHECK_FAILS(desk.evaluate({"--boxes", desk.boxes, "--method", "cam"}),
                 "method was 'grad-cam,cam' and is 'cam' now; take another --out");
     same();
+    // photos of the same names in another folder are others; so is a table that was changed
+    std::filesystem::copy(desk.photos, desk / "others");
+    CHECK_FAILS(limn_command({"evaluate", (desk / "others").string(), "--model", desk.model, "--out", desk.out, "--boxes", desk.boxes,
+                              "--method", "grad-cam,cam"},
+                             desk),
+                "photos was '");
+    write_file(desk.boxes, slurp(desk.boxes) + "p99.png,1,0,0,1,1\n");
+    CHECK_FAILS(desk.evaluate(settings), "boxes was '");
+    same();
+}
+
+TEST_CASE("evaluate: annotations, masks and results may lie among the photos or above them") {
+    const Desk desk;
+    const std::filesystem::path photos = desk.photos;
+    CHECK_FAILS(desk.evaluate({"--masks", desk.photos}), "would be its own mask");
+    const auto each = [&](auto&& what) {
+        for (int i = 0; i < Desk::count; i++) what(i, fmt::format("p{:02}", i));
+    };
+    each([&](int i, const std::string& name) {
+        write_file(photos / (name + ".xml"),
+                   fmt::format("<annotation><object><name>{}</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax>"
+                               "<ymax>9</ymax></bndbox></object></annotation>",
+                               i % 3));
+    });
+    CommandResult r = desk.evaluate({"--boxes", desk.photos});
+    CHECK_MESSAGE(r.status == 0, r.err);
+    CHECK(desk.numbers("grad-cam")["pointing"]["photos"] == Desk::count);
+    each([&](int, const std::string& name) {
+        std::filesystem::rename(photos / (name + ".png"), photos / (name + ".jpg"));
+        std::filesystem::copy(std::filesystem::path(desk.masks) / (name + ".png"), photos / (name + ".png"));
+    });
+    r = limn_command({"evaluate", desk.photos, "--model", desk.model, "--masks", desk.photos, "--out", desk.path.string()}, desk);
+    CHECK_MESSAGE(r.status == 0, r.err);
+    CHECK(Json::parse(slurp(desk / "results.json"))["photos"] == Desk::count);
 }
 
 TEST_CASE("evaluate: killed at any moment, it goes on") {
