@@ -109,6 +109,7 @@ class UnitNormalization : public Layer {
 public:
     using Layer::Layer;
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    MaskUse mask_use(const std::vector<int>&) const override { return {.passes = 0}; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         std::vector<int> axes;
         for (Index axis : keras_config.integers("axis", {-1})) axes.push_back(keras_config.nhwc_axis(axis, in[0].shape().rank()));

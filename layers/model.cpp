@@ -23,11 +23,11 @@ static Shape shape_after(const Layer& layer, const std::vector<Shape>& inputs) {
     return shape;
 }
 
-int Model::add(const std::string& node_name, LayerPtr layer, std::vector<int> reads, bool with_mask) {
+int Model::add(const std::string& node_name, LayerPtr layer, std::vector<int> reads, Masks how) {
     LIMN_CHECK(!reads.empty(), "layer '{}' ({}): it has no input", layer->name, layer->class_name);
     std::vector<Shape> shapes;
     std::vector<int> masks;
-    for (int i : reads) shapes.push_back(node(i).shape), masks.push_back(node(i).mask);
+    for (int i : reads) shapes.push_back(node(i).shape), masks.push_back(how == Masks::dropped ? -1 : node(i).mask);
     if (layer->built_for.empty()) {
         layer->build(shapes);
         layer->built_for = shapes;
@@ -47,7 +47,7 @@ int Model::add(const std::string& node_name, LayerPtr layer, std::vector<int> re
     std::ranges::copy_if(masks, std::back_inserter(with_masks), [](int m) { return m >= 0; });
     if (use.makes) mask = add(node_name + ":mask", use.makes, with_masks);
     if (use.instead) layer = use.instead, reads = with_masks;
-    if (use.reads && with_mask && masks[0] >= 0) reads.push_back(masks[0]);
+    if (use.reads && how == Masks::handed_on && masks[0] >= 0) reads.push_back(masks[0]);
     if (use.reads_made) reads.push_back(add(node_name + ":mask", use.reads_made, with_masks));
     shapes.clear();
     for (int i : reads) shapes.push_back(node(i).shape);

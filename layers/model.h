@@ -24,6 +24,9 @@ struct Node {
     int mask = -1;            // the node that says which steps of its value count; -1: all of them
 };
 
+// What becomes of the masks of a layer's inputs: the layer's rule decides; it is not told of them, only its result is; or they end here.
+enum class Masks { handed_on, untold, dropped };
+
 class Model {
 public:
     std::string name;
@@ -33,8 +36,7 @@ public:
     const Node& node(int i) const { return nodes_.at(std::size_t(i)); }
     int add_input(const std::string& input_name, Shape shape);
     // Builds the layer on first use. The node of its result; where it gives several tensors that of the first, the others follow.
-    // with_mask false: the layer is not told of the mask of its input.
-    int add(const std::string& node_name, LayerPtr layer, std::vector<int> reads, bool with_mask = true);
+    int add(const std::string& node_name, LayerPtr layer, std::vector<int> reads, Masks masks = Masks::handed_on);
 
     // By exact name, or by the last part of a nested name where only one node has it. Otherwise an Error that lists the nearest names.
     int find(std::string_view node_name) const;

@@ -29,6 +29,7 @@ public:
         : Layer(config), epsilon_(config.number("epsilon", 1e-3)), momentum_(config.number("momentum", 0.99)),
           with_gamma_(config.flag("scale", true)), with_beta_(config.flag("center", true)) {}
     void build(const std::vector<Shape>& inputs) override {
+        if (keras_config.number("mode", 0) != 0) reject("Keras 1's modes 1 and 2, by the photo or batch at hand, are not known");
         axis_ = keras_config.nhwc_axis(keras_config.each("axis", 1, -1)[0], inputs[0].rank());
         if (axis_ == 0) reject("it cannot keep apart the images of a batch");
         last_ = axis_ == inputs[0].rank() - 1;
@@ -117,7 +118,7 @@ public:
     explicit Rescaling(const Config& config)
         : Layer(config), scale_(config.numbers("scale", {1})), offset_(config.numbers("offset", {0})) {}
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
-    MaskUse mask_use(const std::vector<int>&) const override { return {.passes = 0}; }
+    MaskUse mask_use(const std::vector<int>&) const override { return {.passes = keras_config.keras_major < 3 ? -1 : 0}; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Tensor& x = in[0].value;
         const Index c = x.shape()[-1];

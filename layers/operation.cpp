@@ -330,6 +330,20 @@ static const Known* find_known(const std::string& name) {
 
 bool is_known_function(const std::string& name) { return find_known(name); }
 
+static bool is_parameter(const Known& entry, const std::string& name) {
+    const std::vector<std::string> parameters = split(entry.parameters, ' ');
+    return std::ranges::any_of(parameters, [&](const std::string& p) { return std::ranges::count(split(p, '|'), name) > 0; });
+}
+
+// Does an argument leave the function as it is?
+static bool says_nothing(const std::string& name, const Value& value) {
+    const std::string* text = value.as<std::string>();
+    if (value == Value(false) || (text && *text == "None")) return true;
+    if (name == "name" || name == "dtype") return true;
+    if (name == "data_format") return text && (*text == "NHWC" || *text == "channels_last");
+    return name == "ddof" && value == Value(0.0);
+}
+
 LayerPtr make_operation(const Config& config) {
     const std::string given = config.text("operation", "");
     if (const Known* entry = find_known(given)) {
@@ -347,6 +361,13 @@ LayerPtr make_operation(const Config& config) {
             if (value && !value->is_null() && !(text && *text == "None")) call.settings[alternatives[0]] = *value;
             position++;
         }
+        if (const List* list = arguments ? arguments->as<List>() : nullptr)
+            for (; position < list->size(); position++)
+                if (!says_nothing("", (*list)[position])) call.reject("it is called with more arguments than limn knows of");
+        if (const Dict* dict = keywords ? keywords->as<Dict>() : nullptr)
+            for (const auto& [name, value] : *dict)
+                if (!is_parameter(*entry, name) && !says_nothing(name, value))
+                    call.reject(fmt::format("it is called with '{}', which limn does not know", name));
         return entry->make(call);
     }
     std::string list;

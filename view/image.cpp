@@ -22,7 +22,8 @@
 
 // stb unpacks a PNG's pixels however many there are (up to 4 GB of a file of 4 MB): no block it asks for may be larger than this.
 static thread_local std::size_t largest_block = 0;
-static void* limited_malloc(std::size_t size) { return size <= largest_block ? std::malloc(size) : nullptr; }
+// Zeros: where a damaged JPEG's data end too early, stb leaves pixels as they lie in memory.
+static void* limited_malloc(std::size_t size) { return size <= largest_block ? std::calloc(size, 1) : nullptr; }
 static void* limited_realloc(void* block, std::size_t size) { return size <= largest_block ? std::realloc(block, size) : nullptr; }
 #define STBI_MALLOC limited_malloc
 #define STBI_REALLOC limited_realloc

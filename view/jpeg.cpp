@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <numeric>
+#include <set>
 #include <string_view>
 
 namespace limn {
@@ -71,7 +72,7 @@ public:
         progressive_ = progressive;
     }
     // A scan's header: how many components, of each its name and its two tables; first and last coefficient; which bits of them.
-    bool serve(Bytes scan) const {
+    bool serve(Bytes scan) {
         const std::size_t components = scan.empty() ? 0 : scan[0], end = 1 + 2 * components;
         if (scan.size() < end + 3) return false;
         const bool dc = !progressive_ || (scan[end] == 0 && scan[end + 2] >> 4 == 0), ac = !progressive_ || scan[end + 1] > 0;
@@ -83,13 +84,17 @@ public:
             if (of_frame == components_.size()) return false;
             const int quantization = components_[of_frame + 2];
             if (quantization > 3 || !quantization_[quantization]) return false;
+            if (dc) begun_.insert(scan[i]);
         }
         return true;
     }
+    // Has every component had a scan of its own or with others?
+    bool all_begun() const { return 3 * begun_.size() >= components_.size(); }
 
 private:
     bool huffman_[2][4] = {}, quantization_[4] = {}, progressive_ = false;
     Bytes components_;
+    std::set<std::uint8_t> begun_;
 };
 
 }  // namespace
@@ -120,7 +125,7 @@ JpegFacts read_jpeg_facts(Bytes jpeg) {
     for (std::size_t at = next_marker(jpeg, 2); at < jpeg.size(); at = next_marker(jpeg, at)) {
         const std::uint8_t marker = jpeg[at++];
         if (marker == end_of_image) {
-            facts.complete = scanned;
+            facts.complete = scanned && tables.all_begun();
             break;
         }
         if (jpeg.size() - at < 2) break;

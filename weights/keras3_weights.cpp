@@ -1,7 +1,9 @@
 #include "weights/keras3_weights.h"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "layers/core.h"
 #include "weights/json_value.h"
@@ -207,19 +209,28 @@ std::vector<std::string> keras3_layer_names(const Hdf5File& file) {
 void load_keras3_weights(const Hdf5File& file, const StorePaths& paths, Model& model, std::vector<std::string>& notes) {
     std::vector<StoredGroup> groups;
     collect_groups(file, "", groups);
-    std::vector<Layer*> open;
+    const auto path_of = [&](const Layer* layer) {
+        const auto at = paths.find(layer->name);
+        return at == paths.end() ? std::string() : at->second;
+    };
+    // Names decide in a model where they are all the same here and there. Else the path does, as in Keras: names may be counted on from
+    // what the process had made before, so that "dense_1" is another layer here than there.
+    std::map<std::string, std::pair<std::multiset<std::string>, std::multiset<std::string>>> names;  // by model: here, there
+    for (const Layer* layer : model.weighted_layers()) names[parent_of(path_of(layer))].first.insert(last_of(layer->name));
+    for (const StoredGroup& g : groups) names[parent_of(g.path)].second.insert(g.name);
+
+    std::vector<Layer*> open, renamed;
     for (Layer* layer : model.weighted_layers()) {
         if (layer->class_name.starts_with("CuDNN")) layer->reject("its arrays in a file of this layout are not known");
-        const auto at = paths.find(layer->name);
-        const std::string expected = at == paths.end() ? "" : at->second, name = last_of(layer->name);
-        const auto same_container = [&](const StoredGroup& g) { return expected.empty() || parent_of(g.path) == parent_of(expected); };
-        auto found = std::find_if(groups.begin(), groups.end(), [&](const StoredGroup& g) {
-            return g.path == expected && (g.name.empty() || g.name == name || last_of(expected) == "layer");
+        const std::string expected = path_of(layer), name = last_of(layer->name);
+        const auto& [here, there] = names[parent_of(expected)];
+        const auto found = std::find_if(groups.begin(), groups.end(), [&](const StoredGroup& g) {
+            if (g.used) return false;
+            if (expected.empty() || here == there) return g.name == name && (expected.empty() || parent_of(g.path) == parent_of(expected));
+            return g.path == expected;
         });
+        if (found != groups.end() && !found->name.empty() && found->name != name && last_of(expected) != "layer") renamed.push_back(layer);
         if (found == groups.end())
-            found = std::find_if(groups.begin(), groups.end(),
-                                 [&](const StoredGroup& g) { return !g.used && g.name == name && same_container(g); });
-        if (found == groups.end() || found->used)
             open.push_back(layer);
         else
             fill(file, *layer, *found);
@@ -227,8 +238,8 @@ void load_keras3_weights(const Hdf5File& file, const StorePaths& paths, Model& m
 
     // The rest: other names (counters of another process), or counted with gaps: the k-th of a class, in the same model.
     const auto class_of = [&](const Layer* layer) {
-        const auto at = paths.find(layer->name);
-        return at == paths.end() ? std::string() : parent_of(at->second) + "/" + counted(last_of(at->second)).first;
+        const std::string path = path_of(layer);
+        return path.empty() ? path : parent_of(path) + "/" + counted(last_of(path)).first;
     };
     const auto stored_class = [](const StoredGroup& g) {
         std::string container = parent_of(g.path);
@@ -246,6 +257,9 @@ void load_keras3_weights(const Hdf5File& file, const StorePaths& paths, Model& m
                    layer->class_name);
         fill(file, *layer, *found);
     }
+    if (!renamed.empty())
+        notes.push_back(fmt::format("{} layers have other names in the file and were matched by their places, as Keras does ('{}')",
+                                    renamed.size(), renamed[0]->name));
     if (!open.empty())
         notes.push_back(fmt::format("{} layers were matched by their class and order: the file does not hold the name '{}'", open.size(),
                                     open[0]->name));

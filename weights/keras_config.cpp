@@ -52,6 +52,14 @@ bool uses_channels_last(const Json& j, int depth = 0) {
     return std::any_of(j.begin(), j.end(), [&](const Json& item) { return uses_channels_last(item, depth + 1); });
 }
 
+// Does a layer, or one inside it, normalise by the statistics of a batch when it is trained?
+bool normalizes_by_batch(const Json& j, int depth = 0) {
+    if (depth > max_depth || !j.is_structured()) return false;
+    if (j.is_object() && j.value("class_name", Json()) == "BatchNormalization" && j.contains("config") && j["config"].is_object())
+        return j["config"].value("trainable", Json(true)) != false;
+    return std::any_of(j.begin(), j.end(), [&](const Json& item) { return normalizes_by_batch(item, depth + 1); });
+}
+
 class Builder {
 public:
     Builder(const Json& root, int keras_major, const Lambdas& lambdas) : keras_major_(keras_major), lambdas_(lambdas) {
@@ -151,13 +159,12 @@ private:
         }
         const auto find = [&](const Reference& ref) -> std::optional<int> {
             const auto it = results.find(ref.layer);
-            if (it == results.end() || it->second.empty()) return std::nullopt;
+            if (it == results.end()) return std::nullopt;
             const auto& calls = it->second;
-            // Some versions count a nested model's own creation as its first call.
-            const Index call = ref.call < Index(calls.size()) ? ref.call : ref.call - 1;
-            if (call < 0 || call >= Index(calls.size()) || ref.output < 0 || ref.output >= Index(calls[std::size_t(call)].size()))
+            if (ref.call < 0 || ref.call >= Index(calls.size()) || ref.output < 0 ||
+                ref.output >= Index(calls[std::size_t(ref.call)].size()))
                 return std::nullopt;
-            return calls[std::size_t(call)][std::size_t(ref.output)];
+            return calls[std::size_t(ref.call)][std::size_t(ref.output)];
         };
 
         // Layers usually stand in running order; calls that read what is not there yet wait for the next round.
@@ -173,7 +180,18 @@ private:
             if (!results.contains(name)) waiting.push_back({&layer, name, calls_of(layer, "layer '" + name + "'")});
         }
         // Keras 3 lists the operations that compute masks, which nothing else reads: limn hands masks on by itself (Model::add).
-        const std::vector<Reference> output_refs = references_from(json_member(config, "output_layers", where), where);
+        std::vector<Reference> output_refs = references_from(json_member(config, "output_layers", where), where);
+        for (const Waiting& w : waiting) {
+            if (!is_model(json_text(*w.layer, "class_name", "a layer"))) continue;
+            std::vector<Reference*> inside, outputs;
+            for (Waiting& reader : waiting)
+                for (Call& c : reader.calls)
+                    for (Reference& ref : c.reads)
+                        if (ref.layer == w.name) inside.push_back(&ref);
+            for (Reference& ref : output_refs)
+                if (ref.layer == w.name) outputs.push_back(&ref);
+            count_from_0(*w.layer, Index(w.calls.size()), inside, outputs);
+        }
         std::set<std::string> needed;
         std::vector<Reference> open = output_refs;
         while (!open.empty()) {
@@ -221,11 +239,29 @@ private:
         return outputs;
     }
 
+    // The calls of a nested model are counted from 0, or from 1 where its own creation counts as the first. Keras 3 does so only in the
+    // outputs, of functional models; Keras 1 and 2 do everywhere, but for Sequential models that were made without an input shape.
+    void count_from_0(const Json& model, Index calls, std::vector<Reference*> inside, const std::vector<Reference*>& outputs) const {
+        const bool sequential = json_text(model, "class_name", "a layer") == "Sequential";
+        if (keras_major_ < 3) inside.insert(inside.end(), outputs.begin(), outputs.end());
+        const std::vector<Reference*>& refs = keras_major_ < 3 ? inside : outputs;
+        if (refs.empty()) return;
+        const auto [least, most] = std::ranges::minmax(refs, {}, &Reference::call);
+        const bool from_1 =
+            least->call > 0 && (most->call == calls || (keras_major_ < 3 ? !sequential || input_of_nested(model) : !sequential));
+        for (Reference* ref : refs) ref->call -= from_1;
+    }
+
     // One call of a layer (or of a model as a layer) on the given nodes.
     std::vector<int> call(const Json& layer, const std::string& prefix, const std::string& path, const std::vector<int>& reads,
                           const Call& how) {
         const std::string class_name = json_text(layer, "class_name", "a layer"), name = name_of(layer);
         const std::string layer_path = path + name;
+        const auto training = how.keywords.find("training");
+        const bool trains = keras_major_ < 3 && training != how.keywords.end() && training->second == Value(true);  // Keras 3 decides anew
+        LIMN_CHECK(!trains || !normalizes_by_batch(layer),
+                   "layer '{}' is called with training=True: batch normalisation by the photos at hand, which limn does in training only",
+                   name);
         if (is_model(class_name)) {
             const int count = ++calls_[layer_path];
             return instantiate(layer, prefix + name + (count > 1 ? fmt::format("#{}/", count) : "/"), layer_path + "/", reads);
@@ -244,7 +280,7 @@ private:
         }
         if (const auto operation = operation_of(layer, class_name, settings, how)) {
             const LayerPtr made = make_layer({"Operation", layer_path, *operation, channels_first_, keras_major_});
-            return {model_.add(unique(prefix + name), made, reads)};
+            return {model_.add(unique(prefix + name), made, reads, Masks::dropped)};  // functions know nothing of masks
         }
         const Dict spoken{{"arguments", how.arguments}, {"keywords", how.keywords}};
         LayerPtr& made = layers_[layer_path];
@@ -268,7 +304,7 @@ private:
         }
         if (mixed_formats_ && made->keras_config.text("data_format", "") == "channels_first" && model_.node(reads.at(0)).shape.rank() == 4)
             return {call_channels_first(made, prefix + name, reads)};
-        std::vector<int> nodes{model_.add(unique(prefix + name), made, reads, how.with_mask)};
+        std::vector<int> nodes{model_.add(unique(prefix + name), made, reads, how.with_mask ? Masks::handed_on : Masks::untold)};
         for (std::size_t i = 1; i < made->parts().size(); i++) nodes.push_back(nodes[0] + int(i));
         return nodes;
     }

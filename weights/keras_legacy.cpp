@@ -79,11 +79,14 @@ std::vector<StoredWeight> weights_of(const StoredLayer& layer) {
     return list;
 }
 
+enum class Names { exact, counted, any };  // how names in the file are compared with the layers'
+
 // Does `owner` ("tower/tower_conv", "ca", "conv1_3") name this layer ("tower/tower_conv")?
-bool names_layer(const std::string& owner, const std::string& layer) {
+bool names_layer(const std::string& owner, const std::string& layer, Names how) {
     const std::string stored = last_of(owner), wanted = last_of(layer);
-    if (stored == wanted) return true;
+    if (how == Names::any || stored == wanted) return true;
     if (last_of(parent_of(owner)) == wanted) return true;  // "bi/forward_lstm/lstm_cell": the weights of a cell
+    if (how == Names::exact) return false;
     // a counter that Keras 2 appended when a name had been used before in the same process
     return stored.size() > wanted.size() && stored.starts_with(wanted) && stored[wanted.size()] == '_' &&
            stored.find_first_not_of("0123456789", wanted.size() + 1) == std::string::npos;
@@ -96,11 +99,11 @@ bool same_role(const std::string& stored, const std::string& wanted) {
 }
 
 // Is this the stored array of that weight, as far as names tell? A layer of several parts names them, too: "query/kernel".
-bool names_weight(const StoredWeight& stored, const Layer& layer, const Weight& weight, bool only_layer) {
+bool names_weight(const StoredWeight& stored, const Layer& layer, const Weight& weight, Names how) {
     const std::string part = parent_of(weight.name);
     if (!part.empty() && last_of(stored.owner) != part) return false;
     const std::string owner = part.empty() ? stored.owner : parent_of(stored.owner);
-    return same_role(stored.role, last_of(weight.name)) && (only_layer || names_layer(owner, layer.name));
+    return same_role(stored.role, last_of(weight.name)) && names_layer(owner, layer.name, how);
 }
 
 Tensor read_joined(const Hdf5File& file, const std::vector<std::string>& parts) {
@@ -126,6 +129,24 @@ void assign(const Hdf5File& file, const Layer& layer, Weight& weight, const Stor
     weight.value = value;
 }
 
+using Matches = std::vector<std::pair<Weight*, const StoredWeight*>>;
+
+// Each weight and the only stored array of its role (and, in a nested model, of its layer); nothing if names do not tell of all.
+Matches matched_by_name(const std::vector<Layer*>& layers, std::vector<StoredWeight>& stored, Names how) {
+    Matches matches;
+    for (StoredWeight& s : stored) s.used = false;
+    for (Layer* layer : layers)
+        for (Weight& weight : layer->weights) {
+            std::vector<StoredWeight*> candidates;
+            for (StoredWeight& s : stored)
+                if (!s.used && names_weight(s, *layer, weight, how)) candidates.push_back(&s);
+            if (candidates.size() != 1) return {};
+            candidates[0]->used = true;
+            matches.emplace_back(&weight, candidates[0]);
+        }
+    return matches;
+}
+
 // The weights of one top-level layer (one limn layer, or all layers of a nested model) from one stored group.
 void load_group(const Hdf5File& file, const std::string& group_name, const std::vector<Layer*>& layers, std::vector<StoredWeight> stored,
                 const WrittenBy& by, std::vector<std::string>& notes) {
@@ -134,29 +155,16 @@ void load_group(const Hdf5File& file, const std::string& group_name, const std::
     LIMN_CHECK(stored.size() == wanted, "{}: layer '{}' has {} arrays in the file, {} were expected", file.path().string(), group_name,
                stored.size(), wanted);
 
-    // By name: each weight finds exactly one stored array of its role (and, in a nested model, of its layer).
-    std::vector<std::pair<Weight*, const StoredWeight*>> matches;
-    bool by_name = true;
-    for (Layer* layer : layers)
-        for (Weight& weight : layer->weights) {
-            std::vector<StoredWeight*> candidates;
-            for (StoredWeight& s : stored)
-                if (!s.used && names_weight(s, *layer, weight, layers.size() == 1)) candidates.push_back(&s);
-            if (candidates.size() != 1) {
-                by_name = false;
-                continue;
-            }
-            candidates[0]->used = true;
-            matches.emplace_back(&weight, candidates[0]);
-        }
-    if (!by_name) {
+    Matches matches;
+    for (const Names how : layers.size() == 1 ? std::vector{Names::any} : std::vector{Names::exact, Names::counted})
+        if (matches.empty()) matches = matched_by_name(layers, stored, how);
+    if (matches.empty()) {
         // By Keras's own order: trainable weights of all layers, then the others.
-        matches.clear();
         std::size_t next = 0;
         for (bool trainable : {true, false})
             for (Layer* layer : layers)
                 for (Weight& weight : layer->weights)
-                    if (weight.trainable == trainable) matches.emplace_back(&weight, &stored[next++]);
+                    if ((layer->trainable && weight.trainable) == trainable) matches.emplace_back(&weight, &stored[next++]);
         notes.push_back(fmt::format("weights of '{}' were matched by their order: their names in the file fit no layer", group_name));
     }
     for (const auto& [weight, from] : matches) {
