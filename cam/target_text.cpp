@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 namespace limn {
 
@@ -127,7 +128,8 @@ std::vector<Part> parts_of(const std::string& spec) {
 
 // "4", "4:9", ":"
 std::optional<Slice> slice_in(std::string_view text) {
-    if (const auto at = number_in<Index>(text)) return *at >= 0 ? std::optional(Slice{*at, *at + 1}) : std::nullopt;
+    constexpr Index largest = std::numeric_limits<Index>::max();
+    if (const auto at = number_in<Index>(text)) return *at >= 0 && *at < largest ? std::optional(Slice{*at, *at + 1}) : std::nullopt;
     const std::size_t colon = text.find(':');
     if (colon == text.npos) return std::nullopt;
     const std::string_view from = trimmed(text.substr(0, colon)), to = trimmed(text.substr(colon + 1));

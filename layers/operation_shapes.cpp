@@ -120,8 +120,15 @@ Cut cut_from(const Call& call, const Value& item) {
     Cut cut{Cut::Kind::part, {}, {}, slice.integer("step", 1)};
     if (slice.has("start")) cut.from = slice.integer("start", 0);
     if (slice.has("stop")) cut.to = slice.integer("stop", 0);
-    if (cut.step < 1) call.reject("slices that go backward are not known");
+    const bool turns = cut.step == -1 && !cut.from && !cut.to;  // x[..., ::-1]: RGB and BGR
+    if (cut.step < 1 && !turns) call.reject("slices that go backward are not known, but for whole axes (::-1)");
     return cut;
+}
+
+Var turned(Tape& tape, const Var& x, int axis) {
+    std::vector<Var> parts = split(tape, x, axis, x.shape()[axis]);
+    std::ranges::reverse(parts);
+    return concatenate(tape, parts, axis);
 }
 
 }  // namespace
@@ -159,6 +166,7 @@ LayerPtr make_get_item(const Call& call) {
             return std::pair<Index, Index>{at, 1};
         }
         if (size < 0) return std::pair<Index, Index>{0, -1};
+        if (cut.step < 0) return std::pair<Index, Index>{0, size};
         const Index from = end(cut.from, 0), to = end(cut.to, size);
         return std::pair<Index, Index>{from, std::max<Index>(0, (to - from + cut.step - 1) / cut.step)};
     };
@@ -178,7 +186,7 @@ LayerPtr make_get_item(const Call& call) {
         for (const Cut& cut : cuts_for(in[0].shape())) {
             if (cut.kind == Cut::Kind::new_axis) continue;
             const auto [from, count] = range(cut, y.shape()[axis]);
-            if (axis > 0) y = slice(tape, y, axis, from, count, cut.step);
+            if (axis > 0) y = cut.step < 0 ? turned(tape, y, axis) : slice(tape, y, axis, from, count, cut.step);
             axis++;
         }
         return reshape(tape, y, shapes({in[0].shape()}));

@@ -123,11 +123,17 @@ bool is_function(const std::string& class_name, const Json& config) {
     return !layer_too || (!config.contains("dtype") && is_known_function(class_name));
 }
 
+static void collect_references(const Json& j, const std::string& where, std::vector<Reference>& list) {
+    LIMN_CHECK(j.is_structured(), "the model's configuration is wrong: {} should list its inputs", where);
+    if (j.is_array() && !j.empty() && j[0].is_string())
+        list.push_back(reference_from(j, where));
+    else
+        for (const Json& item : j) collect_references(item, where, list);
+}
+
 std::vector<Reference> references_from(const Json& j, const std::string& where) {
-    if (j.is_array() && !j.empty() && j[0].is_string()) return {reference_from(j, where)};
     std::vector<Reference> list;
-    LIMN_CHECK(j.is_array(), "the model's configuration is wrong: {} should list its inputs", where);
-    for (const Json& item : j) list.push_back(reference_from(item, where));
+    collect_references(j, where, list);
     return list;
 }
 

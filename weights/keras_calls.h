@@ -20,7 +20,8 @@ struct Reference {
     std::string layer;
     Index call = 0, output = 0;
 };
-std::vector<Reference> references_from(const nlohmann::json& j, const std::string& where);  // ["a",0,0] or [["a",0,0],["b",0,0]]
+// ["a",0,0], lists of these and dictionaries, whose keys are sorted (as Keras's tree.flatten does)
+std::vector<Reference> references_from(const nlohmann::json& j, const std::string& where);
 
 // One call of a layer: the tensors it reads, in the order in which they stand in its arguments; and the arguments as plain values,
 // null for a tensor. (Python's None is the text "None".) Masks and initial states are not among the keywords.
