@@ -52,6 +52,12 @@ bool uses_channels_last(const Json& j, int depth = 0) {
     return std::any_of(j.begin(), j.end(), [&](const Json& item) { return uses_channels_last(item, depth + 1); });
 }
 
+bool works_on_last_axis(const std::string& class_name) {
+    for (const char* kind : {"Dense", "LSTM", "GRU", "RNN", "Attention"})
+        if (class_name.ends_with(kind)) return true;
+    return false;
+}
+
 // Does a layer, or one inside it, normalise by the statistics of a batch when it is trained?
 bool normalizes_by_batch(const Json& j, int depth = 0) {
     if (depth > max_depth || !j.is_structured()) return false;
@@ -274,6 +280,9 @@ private:
             const auto inside = [&](const Json& inner, const std::vector<int>& nodes) {
                 return call(inner, prefix + name + "/", layer_path + "/", nodes, how);
             };
+            const Json& inner = json_member(settings, "layer", "layer '" + name + "'");
+            LIMN_CHECK(!has_channels_first(reads.at(0)) || !works_on_last_axis(json_text(inner, "class_name", "a layer")),
+                       "layer '{}' ({}): its sequences come from layers with channels first, which limn does not know", name, class_name);
             const WrapperCall wrapper{
                 model_, settings, {class_name, unique(prefix + name), {}, channels_first_, keras_major_}, reads, inside};
             return class_name == "Bidirectional" ? call_bidirectional(wrapper) : call_time_distributed(wrapper);
@@ -287,7 +296,8 @@ private:
         if (!made) {
             const Value value = value_from(settings);
             LIMN_CHECK(value.as<Dict>(), "layer '{}': its configuration should be a dictionary", name);
-            Config config{class_name, layer_path, *value.as<Dict>(), channels_first_, keras_major_};
+            Config config{class_name, layer_path, *value.as<Dict>(), works_on_last_axis(class_name) ? std::set<int>{} : channels_first_,
+                          keras_major_};
             translate_keras1(config.class_name, config.settings);
             if (class_name == "Lambda") config.settings = expression_of(name);
             config.settings.erase("call");  // the builder's own word
@@ -302,6 +312,8 @@ private:
             LIMN_CHECK(first_calls_.emplace(layer_path, text).first->second == text,
                        "layer '{}' ({}): it is called in several ways, which limn does not know", name, class_name);
         }
+        if (works_on_last_axis(class_name) && std::ranges::any_of(reads, [&](int node) { return has_channels_first(node); }))
+            return call_on_last_axis(made, prefix + name, reads);
         if (mixed_formats_ && made->keras_config.text("data_format", "") == "channels_first" && model_.node(reads.at(0)).shape.rank() == 4)
             return {call_channels_first(made, prefix + name, reads)};
         std::vector<int> nodes{model_.add(unique(prefix + name), made, reads, how.with_mask ? Masks::handed_on : Masks::untold)};
@@ -309,16 +321,33 @@ private:
         return nodes;
     }
 
+    // The node with its channels moved: first, or last.
+    int with_channels(bool first, int node, const std::string& name) {
+        const int rank = model_.node(node).shape.rank();
+        List dims;
+        for (int i = 1; i < rank; i++) dims.push_back(double(first ? (i == 1 ? rank - 1 : i - 1) : (i == rank - 1 ? 1 : i + 1)));
+        const std::string moved_name = unique(name + (first ? ":channels_first" : ":channels_last"));
+        return model_.add(moved_name, make_layer({"Permute", moved_name, {{"dims", std::move(dims)}}, {}, keras_major_}), {node});
+    }
+
     // A layer with channels first in a model where others have them last: between two moves of the axes.
     int call_channels_first(const LayerPtr& layer, const std::string& name, std::vector<int> reads) {
-        const auto moved = [&](int node, const char* suffix, List dims) {
-            const std::string moved_name = unique(name + suffix);
-            return model_.add(moved_name, make_layer({"Permute", moved_name, {{"dims", std::move(dims)}}, {}, keras_major_}), {node});
-        };
-        for (int& node : reads) node = moved(node, ":channels_last", {2.0, 3.0, 1.0});
+        for (int& node : reads) node = with_channels(false, node, name);
         const int value = model_.add(unique(name), layer, reads);
-        return model_.node(value).shape.rank() == 4 ? moved(value, ":channels_first", {3.0, 1.0, 2.0}) : value;
+        return model_.node(value).shape.rank() == 4 ? with_channels(true, value, name) : value;
     }
+
+    // Among channels-first layers, one that works on the file's last axis, whatever lies there: the other way round.
+    std::vector<int> call_on_last_axis(const LayerPtr& layer, const std::string& name, std::vector<int> reads) {
+        for (int& node : reads)
+            if (has_channels_first(node)) node = with_channels(true, node, name);
+        std::vector<int> values{model_.add(unique(name), layer, reads)};
+        for (std::size_t i = 1; i < layer->parts().size(); i++) values.push_back(values[0] + int(i));
+        for (int& value : values)
+            if (has_channels_first(value)) value = with_channels(false, value, name);
+        return values;
+    }
+    bool has_channels_first(int node) const { return channels_first_.contains(model_.node(node).shape.rank()); }
 
     Dict expression_of(const std::string& lambda) const {
         const auto it = lambdas_.find(lambda);
