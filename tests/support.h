@@ -75,4 +75,9 @@ struct TemporaryFolder {
     std::filesystem::path operator/(const std::string& name) const { return path / name; }
 };
 
+inline void check_says(const std::string& message, const std::string& expected) {
+    CAPTURE(message.substr(0, 300));
+    CHECK(message.find(expected) != std::string::npos);
+}
+
 }  // namespace limn

@@ -19,6 +19,20 @@ inline Json layer_json(const std::string& class_name, const std::string& name, J
 }
 inline Json sequential_json(Json layers) { return {{"class_name", "Sequential"}, {"config", {{"name", "tiny"}, {"layers", layers}}}}; }
 
+// A functional model, and a layer of it with what it reads (inbound_nodes).
+inline Json functional_json(Json layers, Json inputs, Json outputs) {
+    for (Json& layer : layers) layer["name"] = layer["config"]["name"];
+    return {{"class_name", "Functional"},
+            {"config", {{"name", "tiny"}, {"layers", layers}, {"input_layers", inputs}, {"output_layers", outputs}}}};
+}
+
+inline Json input_json(const std::string& name, Json shape) { return layer_json("InputLayer", name, {{"batch_input_shape", shape}}); }
+
+inline Json called(Json layer, Json inbound) {
+    layer["inbound_nodes"] = inbound;
+    return layer;
+}
+
 // conv (3x3, relu) -> GAP -> Dense(classes): CAM and Grad-CAM both apply. `size` -1: any image size.
 inline Json tiny_config(Index size = 16, Index classes = 3, const std::string& activation = "softmax") {
     const Json side = size < 0 ? Json() : Json(size);

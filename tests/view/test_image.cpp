@@ -253,6 +253,13 @@ TEST_CASE("JPEG segments that lie about their size are refused before any decode
             tables++;
         }
     CHECK(tables >= 3);
+    // a scan of the first component only: the others' pixels are nowhere
+    Bytes one_scanned = bytes_of(corners);
+    std::size_t scan = 0;
+    while (corners[scan] != 0xff || corners[scan + 1] != 0xda) scan++;
+    one_scanned[scan + 3] = std::byte(8), one_scanned[scan + 4] = std::byte(1);  // the header's length; components: one
+    one_scanned.erase(one_scanned.begin() + std::ptrdiff_t(scan) + 7, one_scanned.begin() + std::ptrdiff_t(scan) + 11);
+    check_refused(one_scanned, "damaged");
     CHECK_FALSE(facts_of({}).complete);
     CHECK_FALSE(facts_of(bytes_of(std::string_view("\xff\xd8\xff\xd9", 4))).complete);  // no pixels
     CHECK(facts_of(bytes_of(corners)).components == 3);

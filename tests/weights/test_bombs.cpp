@@ -30,11 +30,6 @@ struct Bomb : TemporaryFolder {
     }
 };
 
-void check_says(const std::string& message, const std::string& expected) {
-    CAPTURE(message.substr(0, 300));
-    CHECK(message.find(expected) != std::string::npos);
-}
-
 constexpr const char* kernel = "/model_weights/scores/scores/kernel:0";
 
 // An array that declares `sizes`, in chunks of gzip, of which nothing or one is stored.

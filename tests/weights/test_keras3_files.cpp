@@ -81,6 +81,10 @@ TEST_CASE("weights-only files of Keras 3: names decide; without names the place;
     CHECK(same_bits(first_kernel("layers", {{"conv2d", "conv2d_7"}, {"conv2d_1", "conv2d_8"}}, notes), one));
     REQUIRE(notes.size() == 1);  // other names: inferred, and said
     CHECK(notes[0].find("matched by their places") != std::string::npos);
+    // names counted on from another model of the process: "second" is another layer there
+    CHECK(same_bits(first_kernel("layers", {{"conv2d", "second"}, {"conv2d_1", "third"}}, notes), one));
+    REQUIRE(notes.size() == 1);
+    CHECK(notes[0].find("matched by their places") != std::string::npos);
     // HDF5 lists conv2d_10 before conv2d_2
     CHECK(same_bits(first_kernel("_layer_checkpoint_dependencies", {{"conv2d_2", ""}, {"conv2d_10", ""}}, notes), one));
     CHECK(same_bits(first_kernel("_layer_checkpoint_dependencies", {{"conv2d_10", ""}, {"conv2d_2", ""}}, notes), other));

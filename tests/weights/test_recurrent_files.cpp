@@ -10,19 +10,6 @@ using namespace limn;
 
 namespace {
 
-Json functional_json(Json layers, Json inputs, Json outputs) {
-    for (Json& layer : layers) layer["name"] = layer["config"]["name"];
-    return {{"class_name", "Functional"},
-            {"config", {{"name", "tiny"}, {"layers", layers}, {"input_layers", inputs}, {"output_layers", outputs}}}};
-}
-
-Json input_json(const std::string& name, Json shape) { return layer_json("InputLayer", name, {{"batch_input_shape", shape}}); }
-
-Json called(Json layer, Json inbound) {
-    layer["inbound_nodes"] = inbound;
-    return layer;
-}
-
 std::string complaint_of(const Json& config, const std::string& version = "2.4.0") {
     return complaint([&] { model_from_config(config.dump(), version); });
 }
