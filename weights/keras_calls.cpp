@@ -137,6 +137,17 @@ std::vector<Reference> references_from(const Json& j, const std::string& where) 
     return list;
 }
 
+bool calls_count_from_1(const Json& model, int keras_major, Index calls, Index least, Index most) {
+    const bool sequential = json_text(model, "class_name", "a model") == "Sequential";
+    if (least <= 0) return false;
+    if (most == calls) return true;
+    if (keras_major >= 3 || !sequential) return !sequential;
+    const Json& config = json_member(model, "config", "a model");
+    const Json& layers = config.is_array() ? config : json_member(config, "layers", "a model");
+    const Json first = layers.is_array() && !layers.empty() && layers[0].is_object() ? layers[0].value("config", Json()) : Json();
+    return first.is_object() && (first.contains("batch_shape") || first.contains("batch_input_shape"));
+}
+
 const std::string* Call::tensor_by_keyword() const {
     for (const auto& [name, value] : keywords) {
         const List* list = value.as<List>();

@@ -39,6 +39,11 @@ struct Call {
 // Keras 2: [[["a",0,0,{}],["b",0,0,{}]], ...]; Keras 3: [{"args": [...], "kwargs": {...}}, ...]
 std::vector<Call> calls_of(const nlohmann::json& layer, const std::string& where);
 
+// The calls of a model inside a model are counted from 0, or from 1 where its own creation counts as the first. Keras 3 does so only in
+// output_layers, of functional models; Keras 1 and 2 do everywhere, but for Sequential models that were made without an input shape.
+// calls: how many there are; least and most: their numbers where they are read.
+bool calls_count_from_1(const nlohmann::json& model, int keras_major, Index calls, Index least, Index most);
+
 // A node that calls a function and no layer, as settings of the layer "Operation" (layers/operation.cpp); nothing for layers.
 std::optional<Dict> operation_of(const nlohmann::json& layer, const std::string& class_name, const nlohmann::json& config,
                                  const Call& call);

@@ -245,16 +245,12 @@ private:
         return outputs;
     }
 
-    // The calls of a nested model are counted from 0, or from 1 where its own creation counts as the first. Keras 3 does so only in the
-    // outputs, of functional models; Keras 1 and 2 do everywhere, but for Sequential models that were made without an input shape.
     void count_from_0(const Json& model, Index calls, std::vector<Reference*> inside, const std::vector<Reference*>& outputs) const {
-        const bool sequential = json_text(model, "class_name", "a layer") == "Sequential";
         if (keras_major_ < 3) inside.insert(inside.end(), outputs.begin(), outputs.end());
         const std::vector<Reference*>& refs = keras_major_ < 3 ? inside : outputs;
         if (refs.empty()) return;
         const auto [least, most] = std::ranges::minmax(refs, {}, &Reference::call);
-        const bool from_1 =
-            least->call > 0 && (most->call == calls || (keras_major_ < 3 ? !sequential || input_of_nested(model) : !sequential));
+        const bool from_1 = calls_count_from_1(model, keras_major_, calls, least->call, most->call);
         for (Reference* ref : refs) ref->call -= from_1;
     }
 
@@ -280,9 +276,10 @@ private:
             const auto inside = [&](const Json& inner, const std::vector<int>& nodes) {
                 return call(inner, prefix + name + "/", layer_path + "/", nodes, how);
             };
-            const Json& inner = json_member(settings, "layer", "layer '" + name + "'");
-            LIMN_CHECK(!has_channels_first(reads.at(0)) || !works_on_last_axis(json_text(inner, "class_name", "a layer")),
-                       "layer '{}' ({}): its sequences come from layers with channels first, which limn does not know", name, class_name);
+            const Json inner = settings.is_object() ? settings.value("layer", Json()) : Json();
+            LIMN_CHECK(
+                !has_channels_first(reads.at(0)) || !inner.is_object() || !works_on_last_axis(inner.value("class_name", std::string())),
+                "layer '{}' ({}): its sequences come from layers with channels first, which limn does not know", name, class_name);
             const WrapperCall wrapper{
                 model_, settings, {class_name, unique(prefix + name), {}, channels_first_, keras_major_}, reads, inside};
             return class_name == "Bidirectional" ? call_bidirectional(wrapper) : call_time_distributed(wrapper);

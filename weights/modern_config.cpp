@@ -42,10 +42,17 @@ const char* const dropped[] = {"W_regularizer",
                                "batch_input_shape",
                                "batch_shape",
                                "dtype",
+                               "rng_type",
+                               "query_shape",
+                               "key_shape",
+                               "value_shape",
+                               "softmax_robust_masking",
                                "quantization_config"};
 
 bool is_dropped(const std::string& key, const std::string& class_name) {
-    if (key == "groups") return class_name == "DepthwiseConv2D";
+    if (key == "groups")
+        return class_name != "Conv1D" && class_name != "Conv2D" && class_name != "Conv3D" && class_name != "GroupNormalization";
+    if (key == "kernel_regularizer") return class_name.starts_with("Separable") || class_name.starts_with("Depthwise");
     if (key == "input_dim") return class_name != "Embedding";
     if (key == "dropout") return class_name == "Embedding";
     return key.ends_with("_initializer") || key.ends_with("_constraint") ||
@@ -75,10 +82,62 @@ public:
             layers.push_back(this->layer(layer, path));
         }
         config["layers"] = layers;
+        if (keras_major_ < 3) j.erase("module"), j.erase("registered_name");
+        if (keras_major_ < 3 && j["class_name"] == "Functional") renumber(config);
         return j;
     }
 
 private:
+    // The calls of models inside as Keras 3 counts them.
+    static void renumber(Json& config) {
+        for (const Json& inner : config["layers"]) {
+            if (inner["class_name"] != "Functional" && inner["class_name"] != "Sequential") continue;
+            std::vector<Json*> inside, outputs;  // [layer, call, output]
+            for (Json& layer : config["layers"]) references_to(inner["name"], layer["inbound_nodes"], inside);
+            references_to(inner["name"], config["output_layers"], outputs);
+            std::vector<Json*> all = inside;
+            all.insert(all.end(), outputs.begin(), outputs.end());
+            if (all.empty()) continue;
+            const auto call = [](const Json* reference) { return (*reference)[1].get<Index>(); };
+            const auto [least, most] = std::ranges::minmax(all, {}, call);
+            const Index from = calls_count_from_1(nlohmann::json(inner), 2, Index(inner["inbound_nodes"].size()), call(least), call(most));
+            for (Json* reference : inside) (*reference)[1] = call(reference) - from;
+            for (Json* reference : outputs) (*reference)[1] = call(reference) - from + (inner["class_name"] == "Functional");
+        }
+    }
+    static void references_to(const Json& layer, Json& j, std::vector<Json*>& found) {
+        if (j.is_array() && j.size() >= 3 && j[0] == layer && j[1].is_number_integer()) return found.push_back(&j);
+        if (j.is_structured())
+            for (Json& item : j) references_to(layer, item, found);
+    }
+
+    // What Keras 3 cannot be told.
+    void check(const Json& layer, const std::string& name) const {
+        LIMN_CHECK(name.find('/') == std::string::npos, "layer '{}': Keras 3 takes no '/' in names, and limn does not rename layers", name);
+        if (keras_major_ >= 3 || !layer.contains("inbound_nodes") || !layer["inbound_nodes"].is_array()) return;
+        for (const Json& node : layer["inbound_nodes"])
+            for (const Json& read : node.is_array() && !node.empty() && node[0].is_string() ? Json::array({node}) : node)
+                LIMN_CHECK(!read.is_array() || read.size() < 4 || !read[3].is_object() || read[3].value("initial_state", Json()).is_null(),
+                           "layer '{}': the states it begins with cannot be said to Keras 3", name);
+    }
+
+    // A function that was called without a layer: as the layer that limn found it to be.
+    void say_as_layer(Json& j, const std::string& path, const std::string& name) const {
+        const auto node = std::ranges::find_if(model_.nodes(), [&](const Node& n) { return n.layer->name == path + name; });
+        LIMN_CHECK(node != model_.nodes().end() && node->layer->class_name != "Operation",
+                   "layer '{}' calls a function ({}) that limn cannot say to Keras 3", name, j["config"].value("function", std::string()));
+        Json calls = Json::array();
+        for (const Call& call : calls_of(nlohmann::json(j), name)) {
+            Json reads = Json::array();
+            for (const Reference& ref : call.reads) reads.push_back({ref.layer, ref.call, ref.output, Json::object()});
+            calls.push_back(reads);
+        }
+        j = {{"class_name", node->layer->class_name},
+             {"name", name},
+             {"config", Json(json_from(Value(node->layer->keras_config.settings)))},
+             {"inbound_nodes", calls}};
+    }
+
     static Json input(const Json& shape, const Json& settings, const std::string& name) {
         Json config = {{"batch_shape", shape}, {"name", name}};
         const Json dtype = settings.value("dtype", Json());
@@ -99,11 +158,15 @@ private:
     }
 
     Json layer(Json j, const std::string& path) {
+        if (j["class_name"] == "TFOpLambda" || j["class_name"] == "SlicingOpLambda" || j["class_name"] == "TensorFlowOpLayer")
+            say_as_layer(j, path, j["name"].get<std::string>());
         const std::string class_name = j["class_name"].get<std::string>();
         Json& config = j["config"];
         const std::string name = j.contains("name") && j["name"].is_string() ? j["name"].get<std::string>()
                                  : config.is_object()                        ? config.value("name", class_name)
                                                                              : class_name;
+        check(j, name);
+        if (keras_major_ < 3) j.erase("module"), j.erase("registered_name");
         if (config.is_array() || (config.is_object() && config.contains("layers"))) return model(j, path + name + "/");
         if (class_name == "InputLayer") {
             const Json shape = config.contains("batch_shape") ? config["batch_shape"] : config.value("batch_input_shape", Json());
