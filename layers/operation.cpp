@@ -182,7 +182,7 @@ LayerPtr make_pool(const Call& call) {
             List sizes;  // TensorFlow may name all four axes
             for (std::size_t i = given.size() == 4 ? 1 : 0; i < (given.size() == 4 ? 3 : given.size()); i++)
                 sizes.push_back(double(given[i]));
-            settings[key] = sizes;
+            settings[key] = sizes.size() == 1 ? sizes[0] : Value(sizes);
         }
     std::string padding = call.text("padding", "valid");
     std::transform(padding.begin(), padding.end(), padding.begin(), [](unsigned char c) { return char(std::tolower(c)); });

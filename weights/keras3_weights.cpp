@@ -223,11 +223,11 @@ void load_keras3_weights(const Hdf5File& file, const StorePaths& paths, Model& m
     for (Layer* layer : model.weighted_layers()) {
         if (layer->class_name.starts_with("CuDNN")) layer->reject("its arrays in a file of this layout are not known");
         const std::string expected = path_of(layer), name = last_of(layer->name);
-        const auto& [here, there] = names[parent_of(expected)];
+        const auto& of_model = names[parent_of(expected)];
+        const bool by_name = expected.empty() || of_model.first == of_model.second;
         const auto found = std::find_if(groups.begin(), groups.end(), [&](const StoredGroup& g) {
             if (g.used) return false;
-            if (expected.empty() || here == there) return g.name == name && (expected.empty() || parent_of(g.path) == parent_of(expected));
-            return g.path == expected;
+            return by_name ? g.name == name && (expected.empty() || parent_of(g.path) == parent_of(expected)) : g.path == expected;
         });
         if (found != groups.end() && !found->name.empty() && found->name != name && last_of(expected) != "layer") renamed.push_back(layer);
         if (found == groups.end())

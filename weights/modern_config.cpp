@@ -43,6 +43,8 @@ const char* const dropped[] = {"W_regularizer",
                                "batch_shape",
                                "dtype",
                                "rng_type",
+                               "lora_rank",
+                               "lora_alpha",
                                "query_shape",
                                "key_shape",
                                "value_shape",
@@ -53,6 +55,7 @@ bool is_dropped(const std::string& key, const std::string& class_name) {
     if (key == "groups")
         return class_name != "Conv1D" && class_name != "Conv2D" && class_name != "Conv3D" && class_name != "GroupNormalization";
     if (key == "kernel_regularizer") return class_name.starts_with("Separable") || class_name.starts_with("Depthwise");
+    if (key == "noise_shape" || key == "trainable") return class_name.starts_with("Spatial");
     if (key == "input_dim") return class_name != "Embedding";
     if (key == "dropout") return class_name == "Embedding";
     return key.ends_with("_initializer") || key.ends_with("_constraint") ||
@@ -66,6 +69,7 @@ public:
     }
 
     Json model(Json j, const std::string& path) {
+        forget_module(j);  // first: what is erased moves the members behind it
         if (j["class_name"] == "Model") j["class_name"] = "Functional";
         Json& config = j["config"];
         if (config.is_array()) config = Json{{"name", path.empty() ? model_.name : path.substr(0, path.size() - 1)}, {"layers", config}};
@@ -82,12 +86,16 @@ public:
             layers.push_back(this->layer(layer, path));
         }
         config["layers"] = layers;
-        if (keras_major_ < 3) j.erase("module"), j.erase("registered_name");
         if (keras_major_ < 3 && j["class_name"] == "Functional") renumber(config);
         return j;
     }
 
 private:
+    // Where the class was defined, in a Keras that is no more.
+    void forget_module(Json& j) const {
+        if (keras_major_ < 3) j.erase("module"), j.erase("registered_name");
+    }
+
     // The calls of models inside as Keras 3 counts them.
     static void renumber(Json& config) {
         for (const Json& inner : config["layers"]) {
@@ -105,20 +113,49 @@ private:
             for (Json* reference : outputs) (*reference)[1] = call(reference) - from + (inner["class_name"] == "Functional");
         }
     }
-    static void references_to(const Json& layer, Json& j, std::vector<Json*>& found) {
+    static void references_to(const Json& layer, Json& j, std::vector<Json*>& found) {  // of Keras 2 and 3
         if (j.is_array() && j.size() >= 3 && j[0] == layer && j[1].is_number_integer()) return found.push_back(&j);
         if (j.is_structured())
             for (Json& item : j) references_to(layer, item, found);
     }
 
-    // What Keras 3 cannot be told.
-    void check(const Json& layer, const std::string& name) const {
-        LIMN_CHECK(name.find('/') == std::string::npos, "layer '{}': Keras 3 takes no '/' in names, and limn does not rename layers", name);
-        if (keras_major_ >= 3 || !layer.contains("inbound_nodes") || !layer["inbound_nodes"].is_array()) return;
-        for (const Json& node : layer["inbound_nodes"])
-            for (const Json& read : node.is_array() && !node.empty() && node[0].is_string() ? Json::array({node}) : node)
-                LIMN_CHECK(!read.is_array() || read.size() < 4 || !read[3].is_object() || read[3].value("initial_state", Json()).is_null(),
-                           "layer '{}': the states it begins with cannot be said to Keras 3", name);
+    // Keras 3 reads Keras 2's lists of tensors, but not tensors among the keywords: such calls are said in its own way.
+    static Json tensor(const Json& reference) {
+        return {{"class_name", "__keras_tensor__"},
+                {"config", {{"shape", {nullptr}}, {"dtype", "float32"}, {"keras_history", {reference[0], reference[1], reference[2]}}}}};
+    }
+    static bool is_reference(const Json& j) {
+        return j.is_array() && j.size() == 3 && j[0].is_string() && j[1].is_number_integer() && j[2].is_number_integer();
+    }
+    static Json with_tensors(const Json& argument) {
+        if (is_reference(argument)) return tensor(argument);
+        if (!argument.is_array()) return argument;
+        Json list = Json::array();
+        for (const Json& item : argument) list.push_back(with_tensors(item));
+        return list;
+    }
+    static Json modern_call(const Json& node, bool recurrent) {
+        if (!node.is_array() || node.empty()) return node;
+        const Json reads = node[0].is_string() ? Json::array({node}) : node;
+        Json tensors = Json::array(), keywords = Json::object();
+        bool by_keyword = false;
+        for (const Json& read : reads) {
+            if (!read.is_array() || read.size() < 3) return node;
+            tensors.push_back(tensor(read));
+            if (read.size() < 4 || !read[3].is_object()) continue;
+            for (const auto& [key, value] : read[3].items())
+                if (!value.is_null()) {
+                    keywords[key] = with_tensors(value);
+                    by_keyword |= keywords[key] != value;
+                }
+        }
+        const bool states = recurrent && tensors.size() > 1;  // Keras 2 wrote a sequence and the states it begins with as one list
+        if (!by_keyword && !states) return node;
+        if (states) {
+            keywords["initial_state"] = Json(tensors.begin() + 1, tensors.end());
+            tensors.erase(tensors.begin() + 1, tensors.end());
+        }
+        return {{"args", tensors.size() == 1 ? tensors : Json::array({tensors})}, {"kwargs", keywords}};
     }
 
     // A function that was called without a layer: as the layer that limn found it to be.
@@ -126,6 +163,8 @@ private:
         const auto node = std::ranges::find_if(model_.nodes(), [&](const Node& n) { return n.layer->name == path + name; });
         LIMN_CHECK(node != model_.nodes().end() && node->layer->class_name != "Operation",
                    "layer '{}' calls a function ({}) that limn cannot say to Keras 3", name, j["config"].value("function", std::string()));
+        LIMN_CHECK(std::ranges::all_of(node->inputs, [&](int in) { return model_.node(in).mask < 0; }),
+                   "layer '{}' calls a function on masked steps, which limn cannot say to Keras 3", name);
         Json calls = Json::array();
         for (const Call& call : calls_of(nlohmann::json(j), name)) {
             Json reads = Json::array();
@@ -160,13 +199,16 @@ private:
     Json layer(Json j, const std::string& path) {
         if (j["class_name"] == "TFOpLambda" || j["class_name"] == "SlicingOpLambda" || j["class_name"] == "TensorFlowOpLayer")
             say_as_layer(j, path, j["name"].get<std::string>());
+        forget_module(j);
         const std::string class_name = j["class_name"].get<std::string>();
         Json& config = j["config"];
         const std::string name = j.contains("name") && j["name"].is_string() ? j["name"].get<std::string>()
                                  : config.is_object()                        ? config.value("name", class_name)
                                                                              : class_name;
-        check(j, name);
-        if (keras_major_ < 3) j.erase("module"), j.erase("registered_name");
+        LIMN_CHECK(name.find('/') == std::string::npos, "layer '{}': Keras 3 takes no '/' in names, and limn does not rename layers", name);
+        if (keras_major_ < 3 && j.contains("inbound_nodes") && j["inbound_nodes"].is_array())
+            for (Json& node : j["inbound_nodes"])
+                node = modern_call(node, class_name.ends_with("LSTM") || class_name.ends_with("GRU") || class_name.ends_with("RNN"));
         if (config.is_array() || (config.is_object() && config.contains("layers"))) return model(j, path + name + "/");
         if (class_name == "InputLayer") {
             const Json shape = config.contains("batch_shape") ? config["batch_shape"] : config.value("batch_input_shape", Json());
@@ -196,9 +238,9 @@ private:
             if (const List* list = axis->second.as<List>(); list && list->size() == 1) axis->second = Value(list->front());
         if (!function && !settings.contains("trainable")) settings["dtype"] = "float32";  // one of the two tells a layer from a function
         settings["name"] = name;
-        if (function) j = with_module(j, module_of(modern_class));
         j["class_name"] = modern_class;
         j["config"] = json_from(Value(settings));
+        if (function || keras_major_ < 3) j = with_module(j, function ? module_of(modern_class) : "keras.layers");
         return j;
     }
 

@@ -2,6 +2,7 @@
 // Each case is one that opened without a word and answered wrongly.
 #include "tests/support_models.h"
 #include "weights/keras_config.h"
+#include "weights/modern_config.h"
 
 using namespace limn;
 
@@ -224,4 +225,46 @@ TEST_CASE("a frozen part inside a model: arrays by their exact names, else in Ke
     CHECK(same_bits(first_kernel(file(false, "conv2d_7", "conv2d_8")), one));
     CHECK(same_bits(first_kernel(file(true, "conv2d_8", "conv2d_7")), other));
     CHECK(file(true, "conv2d_8", "conv2d_7").notes.size() == 1);
+}
+
+TEST_CASE("convert says calls of models as Keras 3 counts them, functions as layers, and refuses what cannot be said") {
+    const auto modern = [](const Json& config, const std::string& version) {
+        return Json::parse(modern_config(config.dump(), model_from_config(config.dump(), version)))["config"];
+    };
+    for (const bool sequential : {false, true}) {
+        Json tower = sequential ? sequential_json({input_json("t", {nullptr, 5}), dense("d", 4)})
+                                : functional_json({input_json("t", {nullptr, 5}), called(dense("d", 4), {keras_2_call({{"t", 0}})})},
+                                                  {{"t", 0, 0}}, {{"d", 0, 0}});
+        tower["config"]["name"] = "tower", tower["module"] = "keras.src.engine.functional";
+        const Json said =
+            modern(functional_json({input_json("a", {nullptr, 5}), called(tower, {keras_2_call({{"a", 0}}), keras_2_call({{"a", 0}})}),
+                                    called(layer_json("Add", "sum", Json::object()), {keras_2_call({{"tower", 1}, {"tower", 2}})})},
+                                   {{"a", 0, 0}}, {{"tower", 1, 0}, {"tower", 2, 0}, {"sum", 0, 0}}),
+                   "2.4.0");
+        CHECK(said["layers"][2]["inbound_nodes"][0][0][1] == 0);
+        CHECK(said["layers"][2]["inbound_nodes"][0][1][1] == 1);
+        CHECK(said["output_layers"][0][1] == (sequential ? 0 : 1));
+        CHECK(said["output_layers"][1][1] == (sequential ? 1 : 2));
+        CHECK(!said["layers"][1].contains("module"));
+    }
+    const auto after = [&](Json layer, Json keywords) {
+        return functional_json({input_json("x", {nullptr, 4, 4, 2}), called(std::move(layer), {{"x", 0, 0, std::move(keywords)}})},
+                               {{"x", 0, 0}}, {{"f", 0, 0}});
+    };
+    const auto function = [](const char* name) { return layer_json("TFOpLambda", "f", {{"function", name}}); };
+    const Json scaled = modern(after(function("math.multiply"), {{"y", 2.5}}), "2.4.0")["layers"][1];
+    CHECK(scaled["class_name"] == "Rescaling");
+    CHECK(scaled["config"]["scale"] == 2.5);
+    CHECK(scaled["inbound_nodes"] == Json::parse(R"([[["x", 0, 0, {}]]])"));
+    check_says(complaint([&] { modern(after(function("math.square"), Json::object()), "2.4.0"); }),
+               "layer 'f' calls a function (math.square) that limn cannot say to Keras 3");
+    const Json transposed =
+        modern(after(layer_json("Conv2DTranspose", "f", {{"filters", 2}, {"kernel_size", 3}, {"groups", 1}}), Json::object()),
+               "2.4.0")["layers"][1];
+    CHECK(!transposed["config"].contains("groups"));
+    const Json grouped = modern(after(layer_json("GroupNormalization", "f", {{"groups", 2}}), Json::object()), "2.12.0")["layers"][1];
+    CHECK(grouped["config"]["groups"] == 2);
+    Json slashed = after(layer_json("ReLU", "f/g", Json::object()), Json::object());
+    slashed["config"]["output_layers"] = {{"f/g", 0, 0}};
+    check_says(complaint([&] { modern(slashed, "2.4.0"); }), "layer 'f/g': Keras 3 takes no '/' in names");
 }
