@@ -93,7 +93,7 @@ public:
 private:
     // Where the class was defined, in a Keras that is no more.
     void forget_module(Json& j) const {
-        if (keras_major_ < 3) j.erase("module"), j.erase("registered_name");
+        if (keras_major_ < 3) j.erase("module"), j.erase("registered_name"), j.erase("build_config");
     }
 
     // The calls of models inside as Keras 3 counts them.
@@ -144,7 +144,7 @@ private:
             tensors.push_back(tensor(read));
             if (read.size() < 4 || !read[3].is_object()) continue;
             for (const auto& [key, value] : read[3].items())
-                if (!value.is_null()) {
+                if (!value.is_null() && value != Json::array()) {
                     keywords[key] = with_tensors(value);
                     by_keyword |= keywords[key] != value;
                 }
@@ -216,7 +216,12 @@ private:
             return j;
         }
         const auto modernised = [&](Json& inner) {
-            if (inner.is_object() && inner.contains("class_name")) inner = with_module(layer(inner, path + name + "/"), "keras.layers");
+            if (!inner.is_object() || !inner.contains("class_name")) return;
+            inner = layer(inner, path + name + "/");
+            const Json& kind = inner["class_name"];
+            inner = with_module(inner, kind == "Sequential"   ? "keras"
+                                       : kind == "Functional" ? "keras.src.models.functional"
+                                                              : "keras.layers");
         };
         for (const char* inner : {"layer", "backward_layer", "cell"})
             if (config.is_object() && config.contains(inner)) modernised(config[inner]);
