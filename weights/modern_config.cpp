@@ -206,9 +206,10 @@ private:
                                  : config.is_object()                        ? config.value("name", class_name)
                                                                              : class_name;
         LIMN_CHECK(name.find('/') == std::string::npos, "layer '{}': Keras 3 takes no '/' in names, and limn does not rename layers", name);
+        const bool recurrent =
+            class_name.ends_with("LSTM") || class_name.ends_with("GRU") || class_name.ends_with("RNN") || class_name == "Bidirectional";
         if (keras_major_ < 3 && j.contains("inbound_nodes") && j["inbound_nodes"].is_array())
-            for (Json& node : j["inbound_nodes"])
-                node = modern_call(node, class_name.ends_with("LSTM") || class_name.ends_with("GRU") || class_name.ends_with("RNN"));
+            for (Json& node : j["inbound_nodes"]) node = modern_call(node, recurrent);
         if (config.is_array() || (config.is_object() && config.contains("layers"))) return model(j, path + name + "/");
         if (class_name == "InputLayer") {
             const Json shape = config.contains("batch_shape") ? config["batch_shape"] : config.value("batch_input_shape", Json());
