@@ -8,6 +8,7 @@
 #include "layers/core.h"
 #include "weights/json_value.h"
 #include "weights/keras1.h"
+#include "weights/keras_axes.h"
 #include "weights/keras_calls.h"
 #include "weights/keras_wrappers.h"
 
@@ -20,43 +21,6 @@ constexpr int max_depth = deepest_json;
 constexpr std::size_t most_nodes = 1 << 14;  // models that call each other several times multiply
 
 bool is_model(const std::string& class_name) { return class_name == "Sequential" || class_name == "Functional" || class_name == "Model"; }
-
-// Of how many axes the tensors are that a layer of this kind takes with the channels first; 0: it says nothing about that.
-int channels_first_axes(const Json& layer) {
-    if (!layer.is_object() || !layer.contains("config") || !layer["config"].is_object()) return 0;
-    const Json& config = layer["config"];
-    if (config.value("data_format", Json()) != "channels_first" && config.value("dim_ordering", Json()) != "th") return 0;
-    const std::string kind = layer.contains("class_name") && layer["class_name"].is_string() ? layer["class_name"].get<std::string>() : "";
-    for (const auto& [part, axes] : {std::pair{"1D", 3}, {"2D", 4}, {"3D", 5}})
-        if (kind.find(part) != std::string::npos) return axes;
-    return kind == "Flatten" ? 0 : 4;
-}
-
-void find_channels_first(const Json& j, std::set<int>& found, int depth = 0) {
-    if (depth > max_depth) return;
-    if (const int axes = channels_first_axes(j)) found.insert(axes);
-    if (j.is_object() || j.is_array())
-        for (const Json& item : j)
-            if (item.is_structured()) find_channels_first(item, found, depth + 1);
-}
-
-// Does a layer of images have its channels last?
-bool uses_channels_last(const Json& j, int depth = 0) {
-    if (depth > max_depth || !j.is_structured()) return false;
-    if (j.is_object() && j.contains("config") && j["config"].is_object()) {
-        const std::string class_name = j.value("class_name", Json()).is_string() ? j["class_name"].get<std::string>() : "";
-        const bool of_images = class_name.find("2D") != std::string::npos;
-        const Json &format = j["config"].value("data_format", Json()), &ordering = j["config"].value("dim_ordering", Json());
-        if (of_images && (format == "channels_last" || ordering == "tf")) return true;
-    }
-    return std::any_of(j.begin(), j.end(), [&](const Json& item) { return uses_channels_last(item, depth + 1); });
-}
-
-bool works_on_last_axis(const std::string& class_name) {
-    for (const char* kind : {"Dense", "LSTM", "GRU", "RNN", "Attention"})
-        if (class_name.ends_with(kind)) return true;
-    return false;
-}
 
 // Does a layer, or one inside it, normalise by the statistics of a batch when it is trained?
 bool normalizes_by_batch(const Json& j, int depth = 0) {
@@ -277,9 +241,9 @@ private:
                 return call(inner, prefix + name + "/", layer_path + "/", nodes, how);
             };
             const Json inner = settings.is_object() ? settings.value("layer", Json()) : Json();
-            LIMN_CHECK(
-                !has_channels_first(reads.at(0)) || !inner.is_object() || !works_on_last_axis(inner.value("class_name", std::string())),
-                "layer '{}' ({}): its sequences come from layers with channels first, which limn does not know", name, class_name);
+            const Json kind = inner.is_object() ? inner.value("class_name", Json()) : Json();
+            LIMN_CHECK(!has_channels_first(reads.at(0)) || !kind.is_string() || !works_on_last_axis(kind.get<std::string>()),
+                       "layer '{}' ({}): its sequences come from layers with channels first, which limn does not know", name, class_name);
             const WrapperCall wrapper{
                 model_, settings, {class_name, unique(prefix + name), {}, channels_first_, keras_major_}, reads, inside};
             return class_name == "Bidirectional" ? call_bidirectional(wrapper) : call_time_distributed(wrapper);

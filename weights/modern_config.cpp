@@ -196,15 +196,21 @@ private:
         return nn.contains(operation) ? "keras.src.ops.nn" : operation == "Resize" ? "keras.src.ops.image" : "keras.src.ops.numpy";
     }
 
+    // As the builder of the network names it (weights/keras_config.cpp).
+    static std::string name_of(const Json& layer) {
+        if (layer.contains("name") && layer["name"].is_string()) return layer["name"].get<std::string>();
+        const Json& config = layer["config"];
+        const std::string class_name = layer["class_name"].get<std::string>();
+        return config.is_object() ? config.value("name", class_name) : class_name;
+    }
+
     Json layer(Json j, const std::string& path) {
+        const std::string name = name_of(j);
         if (j["class_name"] == "TFOpLambda" || j["class_name"] == "SlicingOpLambda" || j["class_name"] == "TensorFlowOpLayer")
-            say_as_layer(j, path, j["name"].get<std::string>());
+            say_as_layer(j, path, name);
         forget_module(j);
         const std::string class_name = j["class_name"].get<std::string>();
         Json& config = j["config"];
-        const std::string name = j.contains("name") && j["name"].is_string() ? j["name"].get<std::string>()
-                                 : config.is_object()                        ? config.value("name", class_name)
-                                                                             : class_name;
         LIMN_CHECK(name.find('/') == std::string::npos, "layer '{}': Keras 3 takes no '/' in names, and limn does not rename layers", name);
         const bool recurrent =
             class_name.ends_with("LSTM") || class_name.ends_with("GRU") || class_name.ends_with("RNN") || class_name == "Bidirectional";
