@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <limits>
 
 namespace limn {
 
@@ -128,13 +127,13 @@ std::vector<Part> parts_of(const std::string& spec) {
 
 // "4", "4:9", ":"
 std::optional<Slice> slice_in(std::string_view text) {
-    constexpr Index largest = std::numeric_limits<Index>::max();
-    if (const auto at = number_in<Index>(text)) return *at >= 0 && *at < largest ? std::optional(Slice{*at, *at + 1}) : std::nullopt;
+    constexpr Index most = Index(1) << 40;  // no output has so many places; what follows may count on
+    if (const auto at = number_in<Index>(text)) return *at >= 0 && *at < most ? std::optional(Slice{*at, *at + 1}) : std::nullopt;
     const std::size_t colon = text.find(':');
     if (colon == text.npos) return std::nullopt;
     const std::string_view from = trimmed(text.substr(0, colon)), to = trimmed(text.substr(colon + 1));
     const auto first = from.empty() ? 0 : number_in<Index>(from), last = to.empty() ? -1 : number_in<Index>(to);
-    if (!first || !last || *first < 0 || (!to.empty() && *last <= *first)) return std::nullopt;
+    if (!first || !last || *first < 0 || *first >= most || *last >= most || (!to.empty() && *last <= *first)) return std::nullopt;
     return Slice{*first, *last};
 }
 
