@@ -87,26 +87,27 @@ private:
         return chosen;
     }
 
-    bool same_file(const fs::path& mask, const std::string& photo) const {
-        return !mask.empty() && fs::equivalent(mask, fs::path(o_.folder) / photo);
+    // Masks that lie among the photos.
+    void leave_out_masks(std::vector<std::string>& names) const {
+        const auto file = [&](const std::string& name) { return fs::weakly_canonical(fs::path(o_.folder) / name); };
+        std::set<fs::path> masks, own;
+        for (const std::string& name : names)
+            if (const fs::path mask = annotations_.mask_file(name); !mask.empty())
+                (fs::equivalent(mask, file(name)) ? own : masks).insert(fs::weakly_canonical(mask));
+        std::erase_if(names, [&](const std::string& name) { return masks.contains(file(name)); });
+        for (const std::string& name : names) LIMN_CHECK(!own.contains(file(name)), "{}: photo {} would be its own mask", o_.masks, name);
     }
 
     void list_photos() {
         LIMN_CHECK(fs::is_directory(o_.folder), "{}: is no folder of photos", o_.folder);
         std::vector<std::string> names;
-        const auto holds_others = [&](const std::string& path, const std::string& folder) {  // in a folder of its own: masks are no photos
-            return lies_in(path, folder) && !lies_in(o_.folder, folder);
-        };
+        std::vector<std::string> others;  // folders inside, of pictures that are no photos
+        for (const std::string& folder : {o_.masks, o_.boxes, o_.out})
+            if (!lies_in(o_.folder, folder)) others.push_back(folder);
         for (const std::string& path : all_images({o_.folder}))
-            if (!holds_others(path, o_.masks) && !holds_others(path, o_.boxes) && !holds_others(path, o_.out))
+            if (std::ranges::none_of(others, [&](const std::string& folder) { return lies_in(path, folder); }))
                 names.push_back(fs::path(path).lexically_relative(o_.folder).generic_string());
-        std::set<fs::path> masks;  // that lie among the photos
-        for (const std::string& name : names)
-            if (const fs::path mask = annotations_.mask_file(name); !mask.empty() && !same_file(mask, name))
-                masks.insert(fs::weakly_canonical(mask));
-        std::erase_if(names, [&](const std::string& name) { return masks.contains(fs::weakly_canonical(fs::path(o_.folder) / name)); });
-        for (const std::string& name : names)
-            LIMN_CHECK(!same_file(annotations_.mask_file(name), name), "{}: photo {} would be its own mask", o_.masks, name);
+        if (lies_in(o_.folder, o_.masks)) leave_out_masks(names);
         LIMN_CHECK(!names.empty(), "{}: holds no photos", o_.folder);
         const Head head = find_classifier(ready_.loaded.model);
         std::size_t unknown = 0;

@@ -273,12 +273,17 @@ private:
             LIMN_CHECK(first_calls_.emplace(layer_path, text).first->second == text,
                        "layer '{}' ({}): it is called in several ways, which limn does not know", name, class_name);
         }
-        if (works_on_last_axis(class_name) && std::ranges::any_of(reads, [&](int node) { return has_channels_first(node); }))
-            return call_on_last_axis(made, prefix + name, reads);
         if (mixed_formats_ && made->keras_config.text("data_format", "") == "channels_first" && model_.node(reads.at(0)).shape.rank() == 4)
             return {call_channels_first(made, prefix + name, reads)};
-        std::vector<int> nodes{model_.add(unique(prefix + name), made, reads, how.with_mask ? Masks::handed_on : Masks::untold)};
+        // Among channels-first layers, one that works on the file's last axis gets it, whatever lies there.
+        const bool on_last_axis = works_on_last_axis(class_name);
+        std::vector<int> from = reads;
+        for (int& node : from)
+            if (on_last_axis && has_channels_first(node)) node = with_channels(true, node, prefix + name);
+        std::vector<int> nodes{model_.add(unique(prefix + name), made, from, how.with_mask ? Masks::handed_on : Masks::untold)};
         for (std::size_t i = 1; i < made->parts().size(); i++) nodes.push_back(nodes[0] + int(i));
+        for (int& node : nodes)
+            if (on_last_axis && has_channels_first(node)) node = with_channels(false, node, prefix + name);
         return nodes;
     }
 
@@ -298,16 +303,6 @@ private:
         return model_.node(value).shape.rank() == 4 ? with_channels(true, value, name) : value;
     }
 
-    // Among channels-first layers, one that works on the file's last axis, whatever lies there: the other way round.
-    std::vector<int> call_on_last_axis(const LayerPtr& layer, const std::string& name, std::vector<int> reads) {
-        for (int& node : reads)
-            if (has_channels_first(node)) node = with_channels(true, node, name);
-        std::vector<int> values{model_.add(unique(name), layer, reads)};
-        for (std::size_t i = 1; i < layer->parts().size(); i++) values.push_back(values[0] + int(i));
-        for (int& value : values)
-            if (has_channels_first(value)) value = with_channels(false, value, name);
-        return values;
-    }
     bool has_channels_first(int node) const { return channels_first_.contains(model_.node(node).shape.rank()); }
 
     Dict expression_of(const std::string& lambda) const {
