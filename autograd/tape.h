@@ -88,8 +88,7 @@ public:
 private:
     friend class Tape;
     Walk(const Tape& tape, ReluRule rule)
-        : backend(tape.backend_), relu_rule(rule), tape_(tape), gradients_(tape.entries_.size()), needed_(tape.entries_.size()) {}
-    const Tape& tape_;
+        : backend(tape.backend_), relu_rule(rule), gradients_(tape.entries_.size()), needed_(tape.entries_.size()) {}
     std::vector<Tensor> gradients_;
     std::vector<bool> needed_;
     const Tape::Entry* entry_ = nullptr;

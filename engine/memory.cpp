@@ -12,7 +12,7 @@ namespace limn {
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(LIMN_FUZZ)
+#ifdef LIMN_SANITIZE
 constexpr std::size_t most_kept = 0;  // so that the sanitizer sees every use after the end
 #else
 constexpr std::size_t most_kept = std::size_t(1) << 30;

@@ -16,16 +16,16 @@ public:
     Walker(std::span<const std::uint8_t> pixels, Index height, Index width)
         : stride_(width + 2), marks_(std::size_t((height + 2) * stride_)) {
         for (Index r = 0; r < height; r++)
-            for (Index c = 0; c < width; c++) mark(place(r, c)) = pixels[std::size_t(r * width + c)] != 0;
+            std::transform(pixels.data() + r * width, pixels.data() + (r + 1) * width, row(r),
+                           [](std::uint8_t pixel) { return std::int8_t(pixel != 0); });
         for (int d = 0; d < 8; d++) step_[d] = row_step[d] * stride_ + column_step[d];
     }
 
-    Index place(Index row, Index column) const { return (row + 1) * stride_ + column + 1; }
-    int& mark(Index at) { return marks_[std::size_t(at)]; }
+    std::int8_t* row(Index r) { return &marks_[std::size_t((r + 1) * stride_ + 1)]; }
 
     // Once around, from a pixel whose neighbour in direction `outside` is not white.
-    Contour walk(Index start, int outside, bool hole) {
-        const Index row = start / stride_ - 1, column = start % stride_ - 1;
+    Contour walk(Index row, Index column, int outside, bool hole) {
+        const Index start = (row + 1) * stride_ + column + 1;
         Contour contour{column, row, column, row, 0, hole};
         int direction = outside;  // the first white neighbour clockwise from there is where the walk will end
         for (int turns = 0;; turns++, direction = (direction + 1) % 8) {
@@ -62,9 +62,11 @@ public:
     }
 
 private:
-    static constexpr int walked = 2;
+    static constexpr std::int8_t walked = 2;
     Index stride_, step_[8];
-    std::vector<int> marks_;
+    std::vector<std::int8_t> marks_;
+
+    std::int8_t& mark(Index at) { return marks_[std::size_t(at)]; }
 };
 
 }  // namespace
@@ -73,14 +75,16 @@ std::vector<Contour> contours(std::span<const std::uint8_t> pixels, Index height
     LIMN_CHECK(Index(pixels.size()) == height * width, "contours of {} pixels, not {}x{}", pixels.size(), height, width);
     Walker walker(pixels, height, width);
     std::vector<Contour> found;
-    for (Index r = 0; r < height; r++)
+    for (Index r = 0; r < height; r++) {
+        const std::int8_t* marks = walker.row(r);  // the frame at -1 and width
         for (Index c = 0; c < width; c++) {
-            const Index at = walker.place(r, c);
-            if (walker.mark(at) == 1 && !walker.mark(at - 1))
-                found.push_back(walker.walk(at, 4, false));
-            else if (walker.mark(at) >= 1 && !walker.mark(at + 1))
-                found.push_back(walker.walk(at, 0, true));
+            if (marks[c] <= 0) continue;
+            if (marks[c] == 1 && !marks[c - 1])
+                found.push_back(walker.walk(r, c, 4, false));
+            else if (!marks[c + 1])
+                found.push_back(walker.walk(r, c, 0, true));
         }
+    }
     return found;
 }
 

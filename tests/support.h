@@ -12,6 +12,11 @@
 
 #include "engine/tensor.h"
 
+// CAPTURE for a name of a structured binding, which a lambda of clang 14 cannot hold.
+#define CAPTURE_PART(name)              \
+    const auto& captured_##name = name; \
+    INFO(#name " := ", captured_##name)
+
 namespace limn {
 
 // The largest difference, relative to the largest magnitude of the expected array. Infinite for other shapes or NaN.

@@ -55,10 +55,6 @@ constexpr std::size_t largest_file = std::size_t(1) << 30;  // a BMP of that sid
 
 using Bytes = std::span<const std::uint8_t>;
 
-bool starts_with(Bytes bytes, std::string_view magic, std::size_t at = 0) {
-    return bytes.size() >= at + magic.size() && std::memcmp(bytes.data() + at, magic.data(), magic.size()) == 0;
-}
-
 bool is_png(Bytes bytes) { return starts_with(bytes, "\x89PNG"); }
 bool is_jpeg(Bytes bytes) { return starts_with(bytes, "\xff\xd8\xff"); }
 bool is_bmp(Bytes bytes) { return starts_with(bytes, "BM"); }

@@ -2,20 +2,15 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <numeric>
 #include <set>
-#include <string_view>
 
 namespace limn {
 
 namespace {
 
 using Bytes = std::span<const std::uint8_t>;
-
-bool starts_with(Bytes bytes, std::string_view text) {
-    return bytes.size() >= text.size() &&
-           std::equal(text.begin(), text.end(), bytes.begin(), [](char a, std::uint8_t b) { return static_cast<std::uint8_t>(a) == b; });
-}
 
 // Numbers of either byte order; 0 beyond the end.
 struct TiffReader {
@@ -98,6 +93,10 @@ private:
 };
 
 }  // namespace
+
+bool starts_with(Bytes bytes, std::string_view text, std::size_t at) {
+    return bytes.size() >= at + text.size() && std::memcmp(bytes.data() + at, text.data(), text.size()) == 0;
+}
 
 // EXIF 2.32, 4.5 and 4.6: byte order, 42, where the first directory is; it holds entries of (tag, type, count, value).
 int exif_orientation(Bytes tiff) {

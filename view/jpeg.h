@@ -3,8 +3,10 @@
 // does trust some of them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace limn {
 
@@ -15,6 +17,8 @@ struct JpegFacts {
 };
 
 JpegFacts read_jpeg_facts(std::span<const std::uint8_t> jpeg);
+
+bool starts_with(std::span<const std::uint8_t> bytes, std::string_view text, std::size_t at = 0);  // from the byte `at` on
 
 // The orientation in a TIFF block, which is what an EXIF segment holds after its name.
 int exif_orientation(std::span<const std::uint8_t> tiff);

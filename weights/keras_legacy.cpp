@@ -79,14 +79,14 @@ std::vector<StoredWeight> weights_of(const StoredLayer& layer) {
     return list;
 }
 
-enum class Names { exact, counted, any };  // how names in the file are compared with the layers'
+enum class NameMatch { exact, counted, any };  // how names in the file are compared with the layers'
 
 // Does `owner` ("tower/tower_conv", "ca", "conv1_3") name this layer ("tower/tower_conv")?
-bool names_layer(const std::string& owner, const std::string& layer, Names how) {
+bool names_layer(const std::string& owner, const std::string& layer, NameMatch how) {
     const std::string stored = last_of(owner), wanted = last_of(layer);
-    if (how == Names::any || stored == wanted) return true;
+    if (how == NameMatch::any || stored == wanted) return true;
     if (last_of(parent_of(owner)) == wanted) return true;  // "bi/forward_lstm/lstm_cell": the weights of a cell
-    if (how == Names::exact) return false;
+    if (how == NameMatch::exact) return false;
     // a counter that Keras 2 appended when a name had been used before in the same process
     return stored.size() > wanted.size() && stored.starts_with(wanted) && stored[wanted.size()] == '_' &&
            stored.find_first_not_of("0123456789", wanted.size() + 1) == std::string::npos;
@@ -99,7 +99,7 @@ bool same_role(const std::string& stored, const std::string& wanted) {
 }
 
 // Is this the stored array of that weight, as far as names tell? A layer of several parts names them, too: "query/kernel".
-bool names_weight(const StoredWeight& stored, const Layer& layer, const Weight& weight, Names how) {
+bool names_weight(const StoredWeight& stored, const Layer& layer, const Weight& weight, NameMatch how) {
     const std::string part = parent_of(weight.name);
     if (!part.empty() && last_of(stored.owner) != part) return false;
     const std::string owner = part.empty() ? stored.owner : parent_of(stored.owner);
@@ -132,7 +132,7 @@ void assign(const Hdf5File& file, const Layer& layer, Weight& weight, const Stor
 using Matches = std::vector<std::pair<Weight*, const StoredWeight*>>;
 
 // Each weight and the only stored array of its role (and, in a nested model, of its layer); nothing if names do not tell of all.
-Matches matched_by_name(const std::vector<Layer*>& layers, std::vector<StoredWeight>& stored, Names how) {
+Matches matched_by_name(const std::vector<Layer*>& layers, std::vector<StoredWeight>& stored, NameMatch how) {
     Matches matches;
     for (StoredWeight& s : stored) s.used = false;
     for (Layer* layer : layers)
@@ -156,7 +156,7 @@ void load_group(const Hdf5File& file, const std::string& group_name, const std::
                stored.size(), wanted);
 
     Matches matches;
-    for (const Names how : layers.size() == 1 ? std::vector{Names::any} : std::vector{Names::exact, Names::counted})
+    for (const NameMatch how : layers.size() == 1 ? std::vector{NameMatch::any} : std::vector{NameMatch::exact, NameMatch::counted})
         if (matches.empty()) matches = matched_by_name(layers, stored, how);
     if (matches.empty()) {
         // By Keras's own order: trainable weights of all layers, then the others.

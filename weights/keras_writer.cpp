@@ -17,7 +17,7 @@ namespace limn {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 // The layers in the order in which they first run, and the name each gets in the file.
 struct Written {
@@ -47,19 +47,19 @@ std::vector<Written> written_layers(const Model& model) {
 }
 
 // The class and the settings in Keras 3's words, which Keras 2 understands, too.
-std::pair<std::string, Json> described(const Model& model, const Written& written) {
+std::pair<std::string, OrderedJson> described(const Model& model, const Written& written) {
     const Layer& layer = *written.layer;
     std::string class_name = layer.class_name;
     Dict settings = layer.keras_config.settings;
     if (layer.keras_config.keras_major < 3) say_for_keras3(class_name, settings);
-    Json config = json_from(Value(settings));
-    if (config.is_null()) config = Json::object();
+    OrderedJson config = json_from(Value(settings));
+    if (config.is_null()) config = OrderedJson::object();
     for (const char* of_one_version : {"dtype", "batch_input_shape", "batch_shape"}) config.erase(of_one_version);
     config["name"] = written.name;
     config["trainable"] = layer.trainable;
     if (layer.class_name == "InputLayer") {
-        Json shape = Json::array();
-        for (Index size : model.node(written.node).shape) shape.push_back(size < 0 ? Json() : Json(size));
+        OrderedJson shape = OrderedJson::array();
+        for (Index size : model.node(written.node).shape) shape.push_back(size < 0 ? OrderedJson() : OrderedJson(size));
         config = {{"batch_input_shape", shape}, {"dtype", "float32"}, {"name", written.name}};
     }
     return {class_name, config};
@@ -70,21 +70,21 @@ std::pair<std::string, Json> described(const Model& model, const Written& writte
 std::string keras_config_of(const Model& model) {
     const std::vector<Written> written = written_layers(model);
     std::vector<std::pair<std::string, int>> made(model.nodes().size());  // node -> layer and call
-    Json layers = Json::array();
+    OrderedJson layers = OrderedJson::array();
     const std::vector<std::string> known = known_layers();
     for (const Written& w : written) {
         LIMN_CHECK(std::ranges::count(known, w.layer->class_name),
                    "layer '{}': a network with masks, wrapped layers or layers that return their state cannot be written yet", w.name);
         LIMN_CHECK(w.layer->keras_config.channels_first.empty(), "layer '{}': a network with channels first cannot be written yet", w.name);
-        Json calls = Json::array();
+        OrderedJson calls = OrderedJson::array();
         for (int i = w.node; i < int(model.nodes().size()); i++) {
             if (model.node(i).layer.get() != w.layer) continue;
             made[std::size_t(i)] = {w.name, int(calls.size())};
-            Json reads = Json::array();
+            OrderedJson reads = OrderedJson::array();
             for (int in : model.node(i).inputs) {
                 // a value before its split activation stands for the whole layer
                 const auto& [name, call] = made[std::size_t(is_split_activation(model, in) ? model.node(in).inputs[0] : in)];
-                reads.push_back({name, call, 0, Json::object()});
+                reads.push_back({name, call, 0, OrderedJson::object()});
             }
             if (!reads.empty()) calls.push_back(reads);
         }
@@ -92,7 +92,7 @@ std::string keras_config_of(const Model& model) {
         layers.push_back({{"class_name", class_name}, {"config", config}, {"inbound_nodes", calls}, {"name", w.name}});
     }
     const auto references = [&](const std::vector<int>& nodes) {
-        Json list = Json::array();
+        OrderedJson list = OrderedJson::array();
         for (int i : nodes) {
             const auto& [name, call] = made[std::size_t(is_split_activation(model, i) ? model.node(i).inputs[0] : i)];
             list.push_back({name, call, 0});
@@ -101,9 +101,9 @@ std::string keras_config_of(const Model& model) {
     };
     std::string name = model.name.empty() ? "model" : model.name;
     std::replace(name.begin(), name.end(), '/', '_');
-    const Json config = {
+    const OrderedJson config = {
         {"name", name}, {"layers", layers}, {"input_layers", references(model.inputs)}, {"output_layers", references(model.outputs)}};
-    return Json{{"class_name", "Functional"}, {"config", config}}.dump();
+    return OrderedJson{{"class_name", "Functional"}, {"config", config}}.dump();
 }
 
 namespace {
@@ -217,9 +217,9 @@ void write_keras3(Hdf5Writer& file, const Layers& layers, const StorePaths& path
 }
 
 std::vector<std::string> top_names(const std::string& config) {
-    const Json root = Json::parse(config);
+    const OrderedJson root = OrderedJson::parse(config);
     std::vector<std::string> names;
-    for (const Json& layer : root["config"]["layers"])
+    for (const OrderedJson& layer : root["config"]["layers"])
         if (layer["class_name"] != "InputLayer" || root["class_name"] != "Sequential")
             names.push_back(layer.contains("name") && layer["name"].is_string() ? layer["name"].get<std::string>()
                                                                                 : layer["config"]["name"].get<std::string>());
@@ -246,9 +246,9 @@ void write_archive(const std::filesystem::path& path, const std::string& config,
     Hdf5Writer file(weights.temporary_path());
     write_keras3(file, layers, store_paths(config));
     file.commit();
-    Json root = Json::parse(config);
+    OrderedJson root = OrderedJson::parse(config);
     root["module"] = root["class_name"] == "Functional" ? "keras.src.models.functional" : "keras";
-    const std::string text = root.dump(), metadata = Json{{"keras_version", "3.0.0"}, {"date_saved", ""}}.dump();
+    const std::string text = root.dump(), metadata = OrderedJson{{"keras_version", "3.0.0"}, {"date_saved", ""}}.dump();
     const std::vector<std::byte> stored = read_file(weights.temporary_path(), std::size_t(1) << 40);
     const ZipMember members[] = {{"metadata.json", std::as_bytes(std::span(metadata))},
                                  {"config.json", std::as_bytes(std::span(text))},

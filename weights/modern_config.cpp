@@ -12,7 +12,7 @@ namespace limn {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 // Keras 3 refuses settings it does not know. These were Keras 1's and 2's, or say how a layer was computed or drawn at random.
 const char* const dropped[] = {"W_regularizer",
@@ -68,18 +68,20 @@ public:
         for (const Node& node : model.nodes()) keras_major_ = std::min(keras_major_, node.layer->keras_config.keras_major);
     }
 
-    Json model(Json j, const std::string& path) {
+    OrderedJson model(OrderedJson j, const std::string& path) {
         forget_module(j);  // first: what is erased moves the members behind it
         if (j["class_name"] == "Model") j["class_name"] = "Functional";
-        Json& config = j["config"];
-        if (config.is_array()) config = Json{{"name", path.empty() ? model_.name : path.substr(0, path.size() - 1)}, {"layers", config}};
+        OrderedJson& config = j["config"];
+        if (config.is_array())
+            config = OrderedJson{{"name", path.empty() ? model_.name : path.substr(0, path.size() - 1)}, {"layers", config}};
         for (const char* of_one_version : {"build_input_shape", "dtype"}) config.erase(of_one_version);
         // a list of one would make Keras 3 hand over a list instead of a tensor
         for (const char* ends : {"input_layers", "output_layers"})
-            if (config.contains(ends) && config[ends].size() == 1 && config[ends][0].is_array()) config[ends] = Json(config[ends][0]);
-        Json layers = Json::array();
-        for (const Json& layer : config["layers"]) {
-            const Json& settings = layer["config"];
+            if (config.contains(ends) && config[ends].size() == 1 && config[ends][0].is_array())
+                config[ends] = OrderedJson(config[ends][0]);
+        OrderedJson layers = OrderedJson::array();
+        for (const OrderedJson& layer : config["layers"]) {
+            const OrderedJson& settings = layer["config"];
             const bool declares = settings.is_object() && settings.contains("batch_input_shape") && layer["class_name"] != "InputLayer";
             if (j["class_name"] == "Sequential" && layers.empty() && declares)
                 layers.push_back(input(settings["batch_input_shape"], settings, settings.value("name", std::string()) + "_input"));
@@ -92,59 +94,59 @@ public:
 
 private:
     // Where the class was defined, in a Keras that is no more.
-    void forget_module(Json& j) const {
+    void forget_module(OrderedJson& j) const {
         if (keras_major_ < 3) j.erase("module"), j.erase("registered_name"), j.erase("build_config");
     }
 
     // The calls of models inside as Keras 3 counts them.
-    static void renumber(Json& config) {
-        for (const Json& inner : config["layers"]) {
+    static void renumber(OrderedJson& config) {
+        for (const OrderedJson& inner : config["layers"]) {
             if (inner["class_name"] != "Functional" && inner["class_name"] != "Sequential") continue;
-            std::vector<Json*> inside, outputs;  // [layer, call, output]
-            for (Json& layer : config["layers"]) references_to(inner["name"], layer["inbound_nodes"], inside);
+            std::vector<OrderedJson*> inside, outputs;  // [layer, call, output]
+            for (OrderedJson& layer : config["layers"]) references_to(inner["name"], layer["inbound_nodes"], inside);
             references_to(inner["name"], config["output_layers"], outputs);
-            std::vector<Json*> all = inside;
+            std::vector<OrderedJson*> all = inside;
             all.insert(all.end(), outputs.begin(), outputs.end());
             if (all.empty()) continue;
-            const auto call = [](const Json* reference) { return (*reference)[1].get<Index>(); };
+            const auto call = [](const OrderedJson* reference) { return (*reference)[1].get<Index>(); };
             const auto [least, most] = std::ranges::minmax(all, {}, call);
             const Index from = calls_count_from_1(nlohmann::json(inner), 2, Index(inner["inbound_nodes"].size()), call(least), call(most));
-            for (Json* reference : inside) (*reference)[1] = call(reference) - from;
-            for (Json* reference : outputs) (*reference)[1] = call(reference) - from + (inner["class_name"] == "Functional");
+            for (OrderedJson* reference : inside) (*reference)[1] = call(reference) - from;
+            for (OrderedJson* reference : outputs) (*reference)[1] = call(reference) - from + (inner["class_name"] == "Functional");
         }
     }
-    static void references_to(const Json& layer, Json& j, std::vector<Json*>& found) {  // of Keras 2 and 3
+    static void references_to(const OrderedJson& layer, OrderedJson& j, std::vector<OrderedJson*>& found) {  // of Keras 2 and 3
         if (j.is_array() && j.size() >= 3 && j[0] == layer && j[1].is_number_integer()) return found.push_back(&j);
         if (j.is_structured())
-            for (Json& item : j) references_to(layer, item, found);
+            for (OrderedJson& item : j) references_to(layer, item, found);
     }
 
     // Keras 3 reads Keras 2's lists of tensors, but not tensors among the keywords: such calls are said in its own way.
-    static Json tensor(const Json& reference) {
+    static OrderedJson tensor(const OrderedJson& reference) {
         return {{"class_name", "__keras_tensor__"},
                 {"config", {{"shape", {nullptr}}, {"dtype", "float32"}, {"keras_history", {reference[0], reference[1], reference[2]}}}}};
     }
-    static bool is_reference(const Json& j) {
+    static bool is_reference(const OrderedJson& j) {
         return j.is_array() && j.size() == 3 && j[0].is_string() && j[1].is_number_integer() && j[2].is_number_integer();
     }
-    static Json with_tensors(const Json& argument) {
+    static OrderedJson with_tensors(const OrderedJson& argument) {
         if (is_reference(argument)) return tensor(argument);
         if (!argument.is_array()) return argument;
-        Json list = Json::array();
-        for (const Json& item : argument) list.push_back(with_tensors(item));
+        OrderedJson list = OrderedJson::array();
+        for (const OrderedJson& item : argument) list.push_back(with_tensors(item));
         return list;
     }
-    static Json modern_call(const Json& node, bool recurrent) {
+    static OrderedJson modern_call(const OrderedJson& node, bool recurrent) {
         if (!node.is_array() || node.empty()) return node;
-        const Json reads = node[0].is_string() ? Json::array({node}) : node;
-        Json tensors = Json::array(), keywords = Json::object();
+        const OrderedJson reads = node[0].is_string() ? OrderedJson::array({node}) : node;
+        OrderedJson tensors = OrderedJson::array(), keywords = OrderedJson::object();
         bool by_keyword = false;
-        for (const Json& read : reads) {
+        for (const OrderedJson& read : reads) {
             if (!read.is_array() || read.size() < 3) return node;
             tensors.push_back(tensor(read));
             if (read.size() < 4 || !read[3].is_object()) continue;
             for (const auto& [key, value] : read[3].items())
-                if (!value.is_null() && value != Json::array()) {
+                if (!value.is_null() && value != OrderedJson::array()) {
                     keywords[key] = with_tensors(value);
                     by_keyword |= keywords[key] != value;
                 }
@@ -152,39 +154,39 @@ private:
         const bool states = recurrent && tensors.size() > 1;  // Keras 2 wrote a sequence and the states it begins with as one list
         if (!by_keyword && !states) return node;
         if (states) {
-            keywords["initial_state"] = Json(tensors.begin() + 1, tensors.end());
+            keywords["initial_state"] = OrderedJson(tensors.begin() + 1, tensors.end());
             tensors.erase(tensors.begin() + 1, tensors.end());
         }
-        return {{"args", tensors.size() == 1 ? tensors : Json::array({tensors})}, {"kwargs", keywords}};
+        return {{"args", tensors.size() == 1 ? tensors : OrderedJson::array({tensors})}, {"kwargs", keywords}};
     }
 
     // A function that was called without a layer: as the layer that limn found it to be.
-    void say_as_layer(Json& j, const std::string& path, const std::string& name) const {
+    void say_as_layer(OrderedJson& j, const std::string& path, const std::string& name) const {
         const auto node = std::ranges::find_if(model_.nodes(), [&](const Node& n) { return n.layer->name == path + name; });
         LIMN_CHECK(node != model_.nodes().end() && node->layer->class_name != "Operation",
                    "layer '{}' calls a function ({}) that limn cannot say to Keras 3", name, j["config"].value("function", std::string()));
         LIMN_CHECK(std::ranges::all_of(node->inputs, [&](int in) { return model_.node(in).mask < 0; }),
                    "layer '{}' calls a function on masked steps, which limn cannot say to Keras 3", name);
-        Json calls = Json::array();
+        OrderedJson calls = OrderedJson::array();
         for (const Call& call : calls_of(nlohmann::json(j), name)) {
-            Json reads = Json::array();
-            for (const Reference& ref : call.reads) reads.push_back({ref.layer, ref.call, ref.output, Json::object()});
+            OrderedJson reads = OrderedJson::array();
+            for (const Reference& ref : call.reads) reads.push_back({ref.layer, ref.call, ref.output, OrderedJson::object()});
             calls.push_back(reads);
         }
         j = {{"class_name", node->layer->class_name},
              {"name", name},
-             {"config", Json(json_from(Value(node->layer->keras_config.settings)))},
+             {"config", OrderedJson(json_from(Value(node->layer->keras_config.settings)))},
              {"inbound_nodes", calls}};
     }
 
-    static Json input(const Json& shape, const Json& settings, const std::string& name) {
-        Json config = {{"batch_shape", shape}, {"name", name}};
-        const Json dtype = settings.value("dtype", Json());
-        config["dtype"] = dtype.is_string() && dtype.get<std::string>().find("int") != std::string::npos ? dtype : Json("float32");
+    static OrderedJson input(const OrderedJson& shape, const OrderedJson& settings, const std::string& name) {
+        OrderedJson config = {{"batch_shape", shape}, {"name", name}};
+        const OrderedJson dtype = settings.value("dtype", OrderedJson());
+        config["dtype"] = dtype.is_string() && dtype.get<std::string>().find("int") != std::string::npos ? dtype : OrderedJson("float32");
         return {{"class_name", "InputLayer"}, {"config", config}};
     }
 
-    static Json with_module(Json j, const char* module) {
+    static OrderedJson with_module(OrderedJson j, const char* module) {
         if (!j.contains("module")) j["module"] = module;
         return j;
     }
@@ -197,35 +199,36 @@ private:
     }
 
     // As the builder of the network names it (weights/keras_config.cpp).
-    static std::string name_of(const Json& layer) {
+    static std::string name_of(const OrderedJson& layer) {
         if (layer.contains("name") && layer["name"].is_string()) return layer["name"].get<std::string>();
-        const Json& config = layer["config"];
+        const OrderedJson& config = layer["config"];
         const std::string class_name = layer["class_name"].get<std::string>();
         return config.is_object() ? config.value("name", class_name) : class_name;
     }
 
-    Json layer(Json j, const std::string& path) {
+    OrderedJson layer(OrderedJson j, const std::string& path) {
         const std::string name = name_of(j);
         if (j["class_name"] == "TFOpLambda" || j["class_name"] == "SlicingOpLambda" || j["class_name"] == "TensorFlowOpLayer")
             say_as_layer(j, path, name);
         forget_module(j);
         const std::string class_name = j["class_name"].get<std::string>();
-        Json& config = j["config"];
+        OrderedJson& config = j["config"];
         LIMN_CHECK(name.find('/') == std::string::npos, "layer '{}': Keras 3 takes no '/' in names, and limn does not rename layers", name);
         const bool recurrent =
             class_name.ends_with("LSTM") || class_name.ends_with("GRU") || class_name.ends_with("RNN") || class_name == "Bidirectional";
         if (keras_major_ < 3 && j.contains("inbound_nodes") && j["inbound_nodes"].is_array())
-            for (Json& node : j["inbound_nodes"]) node = modern_call(node, recurrent);
+            for (OrderedJson& node : j["inbound_nodes"]) node = modern_call(node, recurrent);
         if (config.is_array() || (config.is_object() && config.contains("layers"))) return model(j, path + name + "/");
         if (class_name == "InputLayer") {
-            const Json shape = config.contains("batch_shape") ? config["batch_shape"] : config.value("batch_input_shape", Json());
+            const OrderedJson shape =
+                config.contains("batch_shape") ? config["batch_shape"] : config.value("batch_input_shape", OrderedJson());
             j["config"] = input(shape, config, name)["config"];
             return j;
         }
-        const auto modernised = [&](Json& inner) {
+        const auto modernised = [&](OrderedJson& inner) {
             if (!inner.is_object() || !inner.contains("class_name")) return;
             inner = layer(inner, path + name + "/");
-            const Json& kind = inner["class_name"];
+            const OrderedJson& kind = inner["class_name"];
             inner = with_module(inner, kind == "Sequential"   ? "keras"
                                        : kind == "Functional" ? "keras.src.models.functional"
                                                               : "keras.layers");
@@ -233,7 +236,7 @@ private:
         for (const char* inner : {"layer", "backward_layer", "cell"})
             if (config.is_object() && config.contains(inner)) modernised(config[inner]);
         if (config.is_object() && config.contains("cells") && config["cells"].is_array())
-            for (Json& cell : config["cells"]) modernised(cell);
+            for (OrderedJson& cell : config["cells"]) modernised(cell);
         std::string modern_class = class_name;
         Dict settings = *value_from(nlohmann::json(config)).as<Dict>();
         translate_keras1(modern_class, settings);
@@ -320,7 +323,7 @@ void say_for_keras3(std::string& class_name, Dict& settings) {
 }
 
 std::string modern_config(const std::string& json, const Model& model) {
-    Json root = Json::parse(json);
+    OrderedJson root = OrderedJson::parse(json);
     for (const char* of_one_version : {"keras_version", "backend", "compile_config", "build_config"}) root.erase(of_one_version);
     return Moderniser(model).model(root, "").dump();
 }

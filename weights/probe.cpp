@@ -22,7 +22,7 @@ namespace limn {
 namespace {
 
 constexpr int refused = 1;
-constexpr std::size_t longest_text = 2000;
+constexpr std::size_t longest_complaint = 2000;
 
 // Memory that this process may write and nobody else sees (proc(5), statm): what RLIMIT_DATA counts. 0: unknown.
 std::size_t private_memory() {
@@ -65,14 +65,14 @@ void restrain(const ProbeLimits& limits) {
     } catch (const std::bad_alloc&) {
         complaint = "it asks for too much memory";
     } catch (const std::exception& e) {
-        complaint = std::string(e.what()).substr(0, longest_text);  // a pipe holds more
+        complaint = std::string(e.what()).substr(0, longest_complaint);  // a pipe holds more
     }
     (void)!write(pipe, complaint.data(), complaint.size());
     _exit(refused);
 }
 
 std::string all_of(int pipe) {
-    std::array<char, longest_text> text;
+    std::array<char, longest_complaint> text;
     std::size_t size = 0;
     for (ssize_t n; size < text.size() && ((n = read(pipe, text.data() + size, text.size() - size)) > 0 || (n < 0 && errno == EINTR));)
         if (n > 0) size += std::size_t(n);

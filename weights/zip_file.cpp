@@ -14,7 +14,7 @@ namespace limn {
 namespace {
 
 // Weights hardly shrink: what unpacks to more than this and so many times its size was made to fill the memory.
-constexpr zip_uint64_t suspicious_bytes = zip_uint64_t(256) << 20, suspicious_ratio = 100;
+constexpr zip_uint64_t suspicious_size = zip_uint64_t(256) << 20, suspicious_growth = 100;
 
 zip_t* as_zip(void* archive) { return static_cast<zip_t*>(archive); }
 
@@ -59,7 +59,7 @@ std::vector<std::byte> ZipFile::read(const std::string& member, std::size_t limi
                member);
     LIMN_CHECK(info.size <= limit, "{}: '{}' unpacks to {} bytes, more than the {} that make sense", path_.string(), member, info.size,
                limit);
-    LIMN_CHECK(info.size <= suspicious_bytes || info.size / suspicious_ratio <= info.comp_size,
+    LIMN_CHECK(info.size <= suspicious_size || info.size / suspicious_growth <= info.comp_size,
                "{}: '{}' would unpack from {} to {} bytes; a file like that is made to fill the memory", path_.string(), member,
                info.comp_size, info.size);
     LIMN_CHECK(!(info.valid & ZIP_STAT_ENCRYPTION_METHOD) || info.encryption_method == ZIP_EM_NONE,

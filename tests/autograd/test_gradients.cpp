@@ -74,18 +74,18 @@ TEST_CASE("tensor functions: finite differences") {
                                   {"maximum", maximum},
                                   {"minimum", minimum}})
         for (const Tensor& other : {b, row, column}) {
-            CAPTURE(name);
+            CAPTURE_PART(name);
             CAPTURE(other.shape().str());
-            CHECK(finite_difference_error([&](Tape& t, const std::vector<Var>& x) { return f(t, x[0], x[1]); }, {a, other}) <=
+            CHECK(finite_difference_error([f = f](Tape& t, const std::vector<Var>& x) { return f(t, x[0], x[1]); }, {a, other}) <=
                   finite_tolerance);
-            CHECK(finite_difference_error([&](Tape& t, const std::vector<Var>& x) { return f(t, x[1], x[0]); }, {a, other}) <=
+            CHECK(finite_difference_error([f = f](Tape& t, const std::vector<Var>& x) { return f(t, x[1], x[0]); }, {a, other}) <=
                   finite_tolerance);
         }
     using One = Var (*)(Tape&, const Var&);
     for (const auto& [name, f] :
          {std::pair<const char*, One>{"exp", exp}, {"log", log}, {"sqrt", sqrt}, {"softmax", softmax}, {"relu", relu}}) {
-        CAPTURE(name);
-        CHECK(finite_difference_error([&](Tape& t, const std::vector<Var>& x) { return f(t, x[0]); }, {a}) <= finite_tolerance);
+        CAPTURE_PART(name);
+        CHECK(finite_difference_error([f = f](Tape& t, const std::vector<Var>& x) { return f(t, x[0]); }, {a}) <= finite_tolerance);
     }
     CHECK(finite_difference_error([](Tape& t, const std::vector<Var>& x) { return max(t, x[0], {1, 2}); }, {a}) <= finite_tolerance);
     CHECK(finite_difference_error([](Tape& t, const std::vector<Var>& x) { return multiply(t, x[0], x[0]); }, {a}) <=

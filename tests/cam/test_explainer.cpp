@@ -76,7 +76,7 @@ TEST_CASE("every target, score, head and number of images: a device explains as 
         for (const std::string target : {"auto", "0", "top:2"})
             for (Score score : {Score::logit, Score::output})
                 for (Index images : {1, 3}) {
-                    CAPTURE(activation);
+                    CAPTURE_PART(activation);
                     CAPTURE(target);
                     CAPTURE(images);
                     Request request = tiny.request(target, score);

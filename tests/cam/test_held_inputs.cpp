@@ -118,7 +118,8 @@ TEST_CASE("goldens: captions, answers and values explained by what is written as
                     Request request{.methods = {method_named(method)}, .layers = {held.find(layer)}, .target = target, .labels = {}};
                     const Tensor found = explain(cpu_backend(), held, inputs[0].rows(n, 1), request)[0].maps[0].raw;
                     const Tensor all = golden.read("/layer/" + layer + "/" + (method == "grad-cam" ? "gradcam" : "hirescam"));
-                    INFO(name, ": ", layer, ", ", method);
+                    CAPTURE_PART(name);
+                    INFO(layer, ", ", method);
                     CHECK(relative_error(found, all.rows(n, 1).reshaped(found.shape())) <= 2e-5);
                 }
         }

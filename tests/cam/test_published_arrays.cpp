@@ -88,7 +88,7 @@ TEST_CASE("captum: Guided Grad-CAM is guided backpropagation times the enlarged 
     for (const Backend* backend : network_backends())
         for (const auto& [other, layer, published] : {std::tuple(Tensor(), "relu1", one_input), {ones, "conv1", two_inputs}}) {
             CAPTURE(backend->name());
-            CAPTURE(layer);
+            CAPTURE_PART(layer);
             Network net = one_conv(other);
             const auto at_layer = walk(*backend, net, counting(), class_0, {layer});
             const Tensor map = grad_cam(*backend, at_layer.values[0], at_layer.gradients[0]).host();
@@ -164,7 +164,7 @@ TEST_CASE("captum: gradient times activation, unit by unit") {
                                                                 {true, "linear0", three(3, 4, 0), {9, 12, 0}},
                                                                 {true, "relu", three(3, 4, 0), {0, 0, 0, 0}}}) {
             CAPTURE(backend->name());
-            CAPTURE(layer);
+            CAPTURE_PART(layer);
             Network net = multi_layer(two_relus);
             const auto found = walk(*backend, net, image, first_of_two, {layer});
             const Shape pixels{1, 1, found.values[0].size(), 1};
@@ -380,7 +380,7 @@ TEST_CASE("keras-vis: what a guided ReLU lets pass, in a dense layer and on its 
                                                       {{0, -1}, {1, 1}, {0, 0}},
                                                       {{-1, -1}, {1, 1}, {0, 0}}}) {
                 CAPTURE(backend->name());
-                CAPTURE(x);
+                CAPTURE_PART(x);
                 const Tensor image = tensor({1, 1, 2, 1}, x), one = tensor({1, 1}, {1});
                 CHECK(numbers(walk(*backend, *net, image, one, {"image"}).gradients[0]) == gradient);
                 CHECK(numbers(walk(*backend, *net, image, one, {"image"}, ReluRule::guided).gradients[0]) == guided);

@@ -486,8 +486,8 @@ TEST_CASE("FullGrad: each part's magnitudes from 0 to 1, enlarged, over all chan
 
 TEST_CASE("occlusion of a linear network: a pixel's mean of what the windows over it hide, for images of all sizes") {
     for (const auto& [H, W] : {std::pair<Index, Index>{21, 14}, {20, 9}, {28, 3}, {6, 5}, {1, 2}, {1, 1}}) {
-        CAPTURE(H);
-        CAPTURE(W);
+        CAPTURE_PART(H);
+        CAPTURE_PART(W);
         const Tensor weights = random_tensor({H, W, 2}, 1), image = random_tensor({1, H, W, 2}, 2);
         const auto hidden = [&](Index pixel) {
             return weights.at_flat(2 * pixel) * image.at_flat(2 * pixel) + weights.at_flat(2 * pixel + 1) * image.at_flat(2 * pixel + 1);
@@ -498,7 +498,7 @@ TEST_CASE("occlusion of a linear network: a pixel's mean of what the windows ove
         for (Index top = 0; top == 0 || top - step(size(H)) + size(H) < H; top += step(size(H)))
             for (Index left = 0; left == 0 || left - step(size(W)) + size(W) < W; left += step(size(W))) {
                 double drop = 0;
-                const auto each = [&](auto f) {
+                const auto each = [&, H = H, W = W](auto f) {
                     for (Index r = top; r < std::min(H, top + size(H)); r++)
                         for (Index c = left; c < std::min(W, left + size(W)); c++) f(r * W + c);
                 };
@@ -575,8 +575,8 @@ TEST_CASE("RISE's masks: 0 to 1, half of every pixel, each drawn on its own") {
 
 TEST_CASE("RISE of a linear network tends to the masks' covariance with what each pixel adds") {
     for (const auto& [H, W] : {std::pair<Index, Index>{14, 20}, {7, 9}, {3, 5}, {1, 1}}) {
-        CAPTURE(H);
-        CAPTURE(W);
+        CAPTURE_PART(H);
+        CAPTURE_PART(W);
         const Index samples = 4000;
         const Tensor weights = random_tensor({H, W, 1}, 1), image = random_tensor({1, H, W, 1}, 2);
         const auto table = [](Index side) {
@@ -786,7 +786,7 @@ TEST_CASE("methods of many trials tell how far they are, image by image, sixteen
                                               {"occlusion", 65}, {"integrated-gradients", 20}, {"rise", 20}};
     CHECK(told.size() == trials.size());
     for (const auto& [name, of] : trials) {
-        CAPTURE(name);
+        CAPTURE_PART(name);
         std::vector<std::pair<Index, Index>> expected;
         for (int image = 0; image < 2; image++)
             for (Index done = 0; done < of;) expected.emplace_back(done = std::min(of, done + Question::batch), of);

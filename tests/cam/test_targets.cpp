@@ -46,7 +46,7 @@ Request grad_cam_of(const Network& net, const std::string& target) {
 TEST_CASE("one class, by index or label, also by a label with spaces and dashes") {
     for (const auto& [spec, index] :
          {std::pair<std::string, Index>{"0", 0}, {"2", 2}, {"tabby cat", 0}, {"egg-nog", 1}, {"Sealyham - terrier", 2}, {"auto", 1}}) {
-        CAPTURE(spec);
+        CAPTURE_PART(spec);
         const auto targets = chosen(spec);
         REQUIRE(targets.size() == 1);
         CHECK(targets[0].index == index);
@@ -81,7 +81,7 @@ TEST_CASE("sums: classes, labels and elements with signs and factors") {
                                          {"log(1)", {0, 1, 0}},
                                          {"log(egg-nog) - 2*log(output[:1])", {-2, 1, 0}},
                                          {"output[4][2]", {0, 0, 1}}}) {
-        CAPTURE(spec);
+        CAPTURE_PART(spec);
         CHECK(weights(spec) == expected);
         CHECK(chosen(spec)[0].label == spec);
         CHECK_FALSE(depends_on_scores(spec, three));
@@ -436,7 +436,7 @@ TEST_CASE("of several outputs each can be explained, as if it were the only one"
                                       {"output[1][auto]", "auto"},
                                       {"output[1][top:2]", "top:2"},
                                       {"output[1][0] - output[1][1]", "0 - 1"}}) {
-        CAPTURE(spec);
+        CAPTURE_PART(spec);
         const auto found = explain(cpu_backend(), net.model, images, grad_cam_of(net, spec));
         const auto expected = explain(cpu_backend(), alone.model, images, grad_cam_of(alone, of_it));
         for (std::size_t n = 0; n < 2; n++) {

@@ -44,7 +44,7 @@ TEST_CASE("a driver or GPU that will not do: --device cuda says why in one line,
         {"13000 0 1 9 0", ""},  // all seems well, but it is no driver that NVIDIA's libraries can use
     };
     for (const auto& [answers, complaint] : cases) {
-        CAPTURE(answers);
+        CAPTURE_PART(answers);
         const CommandResult asked = desk.run(answers, {"--device", "cuda"});
         CHECK(asked.status == 2);
         CHECK(asked.err.find(complaint) != std::string::npos);

@@ -66,7 +66,7 @@ TEST_CASE("each answer peaks on the object that the question is about") {
                 maps_of(scene, "answers", {"--question", question, "--vocabulary", vocabulary("questions"), "--target", target});
             REQUIRE(maps.size() == 1);
             CAPTURE(scene);
-            CAPTURE(question);
+            CAPTURE_PART(question);
             CHECK(peaks_in(maps[0], truth["box"]));
         }
     }

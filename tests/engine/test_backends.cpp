@@ -159,7 +159,7 @@ TEST_CASE("dense layers agree with their definition for any number of rows") {
                                      {7, 40, 1033}}) {
             const Backend& backend = *owner;
             CAPTURE(backend.name());
-            CAPTURE(n);
+            CAPTURE_PART(n);
             const Tensor x = random_tensor({n, c}, 1), w = random_tensor({c, k}, 2), bias = random_tensor({k}, 3),
                          dy = random_tensor({n, k}, 4);
             Tensor y({n, k}), dx({n, c}), expected({n, k}, DType::f64), expected_dx({n, c}, DType::f64);

@@ -74,7 +74,7 @@ TEST_CASE("gradients of the weights of every trainable layer: finite differences
     };
     const Tensor x = random_tensor({3, 7, 8, 4}, 1, -1, 1, DType::f64);
     for (const auto& [what, layers] : cases) {
-        CAPTURE(what);
+        CAPTURE_PART(what);
         Model binary = chain({-1, 7, 8, 4}, layers);
         CHECK(worst_gradient_error(binary, x, random_tensor({3, 1}, 2, 0, 1, DType::f64)) <= 2e-6);
         Model softmax = chain({-1, 7, 8, 4}, layers, 3, "softmax");

@@ -180,7 +180,7 @@ TEST_CASE("EXIF: each of the eight orientations has its own upright picture, in 
                                                               {5, "rbgw"}, {6, "brwg"}, {7, "wgbr"}, {8, "gwrb"}};
     for (const auto& [orientation, letters] : expected)
         for (bool little : {true, false}) {
-            CAPTURE(orientation);
+            CAPTURE_PART(orientation);
             CAPTURE(little);
             const Image image = decode_image(corners_with(exif_segment(tiff({.value = orientation}, little))), "test");
             CHECK(image.width == (orientation >= 5 ? 16 : 24));

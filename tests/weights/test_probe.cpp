@@ -40,7 +40,7 @@ TEST_CASE("a child's Error is thrown here, cut to a length that can be read") {
 
 TEST_CASE("a child that computes without end is ended") { CHECK(probe(compute_forever, short_time) == Probed::endless); }
 
-#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__linux__) && !defined(LIMN_SANITIZE)
 TEST_CASE("a child that takes more memory than it may hears so") {
     const ProbeLimits little{.seconds = 10, .memory = std::size_t(64) << 20};
     CHECK(probe([] { std::vector<char>(std::size_t(32) << 20, 1); }, little) == Probed::fine);
