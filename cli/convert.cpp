@@ -16,8 +16,11 @@ struct ConvertOptions : Options {
 void convert(const ConvertOptions& o) {
     set_thread_count(o.threads);
     const LoadedModel loaded = load_model(o.source);
-    for (const std::string& note : loaded.notes) std::fprintf(stderr, "limn: note: %s\n", note.c_str());
-    convert_model(o.out, loaded, o.float16 ? Precision::f16 : Precision::f32);
+    const auto say = [](const std::vector<std::string>& notes) {
+        for (const std::string& note : notes) std::fprintf(stderr, "limn: note: %s\n", note.c_str());
+    };
+    say(loaded.notes);
+    say(convert_model(o.out, loaded, o.float16 ? Precision::f16 : Precision::f32));
     fmt::print("wrote {}: {} layers, {} parameters, for Keras 3\n", o.out, loaded.model.nodes().size(), loaded.model.parameters());
 }
 

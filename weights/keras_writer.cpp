@@ -11,6 +11,7 @@
 #include "weights/keras3_weights.h"
 #include "weights/keras_config.h"
 #include "weights/modern_config.h"
+#include "weights/names_for_keras3.h"
 #include "weights/zip_file.h"
 
 namespace limn {
@@ -270,28 +271,35 @@ void save_model(const std::filesystem::path& path, const Model& model, const Mod
     write_whole(path, keras_config_of(model), layers, newest >= 3 ? "3.0.0" : "2.15.0", notes, precision);
 }
 
-void convert_model(const std::filesystem::path& path, const LoadedModel& loaded, Precision precision) {
+std::vector<std::string> convert_model(const std::filesystem::path& path, const LoadedModel& loaded, Precision precision) {
     const Model& model = loaded.model;
     std::string config;
     Layers layers;
+    MovedPaths moved;
     if (loaded.config.empty()) {
         config = keras_config_of(model);
         for (const Written& w : written_layers(model)) layers.push_back({w.name, w.layer});
     } else {
         check_hard_sigmoid(model);
-        config = modern_config(loaded.config, model);
-        for (const Layer* layer : model.weighted_layers()) layers.push_back({layer->name, layer});
+        config = names_for_keras3(modern_config(loaded.config, model), moved);
+        for (const Layer* layer : model.weighted_layers()) layers.push_back({path_after(moved, layer->name), layer});
     }
+    std::vector<std::string> notes;
+    if (!moved.empty())
+        notes.push_back(fmt::format("Keras 3 takes no '/' in names; renamed: '{}' is '{}'{}", moved.begin()->first, moved.begin()->second,
+                                    moved.size() > 1 ? fmt::format(", and {} more", moved.size() - 1) : ""));
     const std::string extension = path.extension().string();
     if (extension == ".keras") {
         LIMN_CHECK(precision == Precision::f32, "{}: a .keras file keeps float32; float16 is for .h5", path.string());
-        return write_archive(path, config, layers);
+        write_archive(path, config, layers);
+        return notes;
     }
     LIMN_CHECK(extension == ".h5" || extension == ".hdf5", "{}: the name should end in .h5 or .keras, which says what is written",
                path.string());
     LIMN_CHECK(config.find("\"__ellipsis__\"") == std::string::npos,
                "{}: the network cuts with '...', which Keras reads from .keras files only: write one", path.string());
     write_whole(path, config, layers, "3.0.0", {loaded.labels, loaded.preprocess, loaded.size, loaded.resize}, precision);
+    return notes;
 }
 
 }  // namespace limn

@@ -27,7 +27,7 @@ enum class Precision { f32, f16 };  // of the stored numbers; Keras and limn wid
 void save_model(const std::filesystem::path& path, const Model& model, const ModelNotes& notes, Precision precision = Precision::f32);
 
 // A model that was loaded from a file, written with its own names and nesting, in words Keras 3 takes (weights/modern_config.h). The
-// name's end says in which form: .h5 or .keras.
-void convert_model(const std::filesystem::path& path, const LoadedModel& loaded, Precision precision = Precision::f32);
+// name's end says in which form: .h5 or .keras. Returns, in lines, what a reader would not expect: layers that had to be renamed.
+std::vector<std::string> convert_model(const std::filesystem::path& path, const LoadedModel& loaded, Precision precision = Precision::f32);
 
 }  // namespace limn

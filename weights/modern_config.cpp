@@ -213,7 +213,6 @@ private:
         forget_module(j);
         const std::string class_name = j["class_name"].get<std::string>();
         OrderedJson& config = j["config"];
-        LIMN_CHECK(name.find('/') == std::string::npos, "layer '{}': Keras 3 takes no '/' in names, and limn does not rename layers", name);
         const bool recurrent =
             class_name.ends_with("LSTM") || class_name.ends_with("GRU") || class_name.ends_with("RNN") || class_name == "Bidirectional";
         if (keras_major_ < 3 && j.contains("inbound_nodes") && j["inbound_nodes"].is_array())

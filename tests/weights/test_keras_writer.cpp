@@ -104,8 +104,10 @@ TEST_CASE("a file that cannot be written leaves the old one") {
 
 namespace {
 
-// The network of a configuration, with random weights, is written as .h5 and as .keras: each gives the same numbers.
-void check_converted(const Json& config, const std::string& keras_version, const Shape& input) {
+// The network of a configuration, with random weights, is written as .h5 and as .keras: each gives the same numbers. Returns what was noted.
+std::vector<std::string> check_converted(const Json& config, const std::string& keras_version, const Shape& input,
+                                         const std::vector<std::string>& layers = {}) {  // with weights, in the new file
+    std::vector<std::string> notes;
     const TemporaryFolder folder;
     LoadedModel loaded;
     loaded.config = config.dump();
@@ -116,10 +118,14 @@ void check_converted(const Json& config, const std::string& keras_version, const
     const Tensor x = random_tensor(input, 99);
     for (const char* name : {"m.h5", "m.keras"}) {
         CAPTURE(name);
-        convert_model(folder / name, loaded, Precision::f32);
-        const LoadedModel again = load_model({(folder / name).string(), "", ""});
+        notes = convert_model(folder / name, loaded, Precision::f32);
+        LoadedModel again = load_model({(folder / name).string(), "", ""});
         CHECK(relative_error(output_of(again.model, x), output_of(loaded.model, x)) <= 1e-6);
+        std::vector<std::string> names;
+        for (const Layer* layer : again.model.weighted_layers()) names.push_back(layer->name);
+        if (!layers.empty()) CHECK(names == layers);
     }
+    return notes;
 }
 
 Json behind_input(const Json& shape, const Json& layer) {
@@ -127,6 +133,28 @@ Json behind_input(const Json& shape, const Json& layer) {
 }
 
 }  // namespace
+
+TEST_CASE("names with a '/', which Keras 3 refuses, get '_': here, in models within, in wrappers; no two layers of a model become one") {
+    const Json dense = layer_json("Dense", "all/scores", {{"units", 3}});
+    const Json conv = layer_json("Conv2D", "conv1/conv", {{"filters", 3}, {"kernel_size", {1, 1}}});
+    Json inner =
+        functional_json({called(layer_json("InputLayer", "in/put", {{"batch_input_shape", {nullptr, 4, 4, 3}}}), Json::array()),
+                         called(conv, {{{"in/put", 0, 0, Json::object()}}}),
+                         called(layer_json("BatchNormalization", "conv1_conv", Json::object()), {{{"conv1/conv", 0, 0, Json::object()}}}),
+                         called(layer_json("Add", "add/both", Json::object()),
+                                {{{"conv1/conv", 0, 0, Json::object()}, {"conv1_conv", 0, 0, Json::object()}}})},
+                        {{"in/put", 0, 0}}, {{"add/both", 0, 0}});
+    inner["config"]["name"] = "a/base";
+    const Json outer =
+        functional_json({called(layer_json("InputLayer", "x", {{"batch_input_shape", {nullptr, 4, 4, 3}}}), Json::array()),
+                         called(inner, {{{"x", 0, 0, Json::object()}}}),
+                         called(layer_json("TimeDistributed", "each/row", {{"layer", dense}}), {{{"a/base", 1, 0, Json::object()}}})},
+                        {{"x", 0, 0}}, {{"each/row", 0, 0}});
+    const std::vector<std::string> layers = {"a_base/conv1_conv_2", "a_base/conv1_conv", "each_row"};
+    CHECK(check_converted(outer, "2.4.0", {1, 4, 4, 3}, layers) ==
+          std::vector<std::string>{"Keras 3 takes no '/' in names; renamed: 'a/base' is 'a_base', and 6 more"});
+    CHECK(check_converted(tiny_config(), "2.4.0", {1, 16, 16, 3}, {"conv", "scores"}).empty());
+}
 
 TEST_CASE("layers with parts keep their arrays apart in both forms") {
     const Json dense = layer_json("Dense", "dense", {{"units", 2}, {"trainable", true}});
