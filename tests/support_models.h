@@ -17,10 +17,13 @@ inline Json layer_json(const std::string& class_name, const std::string& name, J
     config["name"] = name;
     return {{"class_name", class_name}, {"config", config}};
 }
-inline Json sequential_json(Json layers) { return {{"class_name", "Sequential"}, {"config", {{"name", "tiny"}, {"layers", layers}}}}; }
+// Lists are vectors where they may have one element: whether Json{x} is [x] or x is for compilers to disagree about.
+inline Json sequential_json(const std::vector<Json>& layers) {
+    return {{"class_name", "Sequential"}, {"config", {{"name", "tiny"}, {"layers", layers}}}};
+}
 
 // A functional model, and a layer of it with what it reads (inbound_nodes).
-inline Json functional_json(Json layers, Json inputs, Json outputs) {
+inline Json functional_json(std::vector<Json> layers, Json inputs, Json outputs) {
     for (Json& layer : layers) layer["name"] = layer["config"]["name"];
     return {{"class_name", "Functional"},
             {"config", {{"name", "tiny"}, {"layers", layers}, {"input_layers", inputs}, {"output_layers", outputs}}}};
@@ -28,7 +31,7 @@ inline Json functional_json(Json layers, Json inputs, Json outputs) {
 
 inline Json input_json(const std::string& name, Json shape) { return layer_json("InputLayer", name, {{"batch_input_shape", shape}}); }
 
-inline Json called(Json layer, Json inbound) {
+inline Json called(Json layer, const std::vector<Json>& inbound) {
     layer["inbound_nodes"] = inbound;
     return layer;
 }

@@ -13,7 +13,7 @@ Json input(const std::string& name, const Json& shape) {
             {"config", {{"name", name}, {"batch_shape", shape}}},
             {"inbound_nodes", Json::array()}};
 }
-Json attention(Json calls, Json more = Json::object()) {
+Json attention(const std::vector<Json>& calls, Json more = Json::object()) {
     Json config = {{"name", "mha"}, {"trainable", true}, {"num_heads", 2}, {"key_dim", 3}};
     config.update(more);
     return {{"class_name", "MultiHeadAttention"}, {"name", "mha"}, {"config", config}, {"inbound_nodes", calls}};

@@ -25,7 +25,7 @@ Model network() {
         {"Conv2D", {{"filters", 17}, {"kernel_size", {1, 1}}, {"activation", "relu"}}},
         {"MaxPooling2D", {{"pool_size", {2, 2}}}},
     };
-    Json all = {layer_json("InputLayer", "image", {{"batch_input_shape", {nullptr, 58, 62, 3}}})};
+    Json all = Json::array({layer_json("InputLayer", "image", {{"batch_input_shape", {nullptr, 58, 62, 3}}})});
     for (std::size_t i = 0; i < layers.size(); i++) all.push_back(layer_json(layers[i].first, fmt::format("layer{}", i), layers[i].second));
     Model model = model_from_config(sequential_json(all).dump(), "2.4.0");
     std::uint64_t seed = 1;

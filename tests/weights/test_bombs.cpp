@@ -241,7 +241,7 @@ TEST_CASE("an image that is too small for a network of open size is refused by t
 }
 
 TEST_CASE("many layers of one name get names of their own, in time") {
-    Json layers = {layer_json("InputLayer", "in", {{"batch_input_shape", {nullptr, 4}}})};
+    Json layers = Json::array({layer_json("InputLayer", "in", {{"batch_input_shape", {nullptr, 4}}})});
     for (int i = 0; i < 5000; i++) layers.push_back(layer_json("Activation", "a", {{"activation", "linear"}}));
     const Model model = model_from_config(sequential_json(layers).dump(), "2.4.0");
     CHECK(model.nodes()[1].name == "a");
