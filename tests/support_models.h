@@ -17,6 +17,7 @@ inline Json layer_json(const std::string& class_name, const std::string& name, J
     config["name"] = name;
     return {{"class_name", class_name}, {"config", config}};
 }
+
 // Lists are vectors where they may have one element: whether Json{x} is [x] or x is for compilers to disagree about.
 inline Json sequential_json(const std::vector<Json>& layers) {
     return {{"class_name", "Sequential"}, {"config", {{"name", "tiny"}, {"layers", layers}}}};

@@ -198,14 +198,6 @@ private:
         return nn.contains(operation) ? "keras.src.ops.nn" : operation == "Resize" ? "keras.src.ops.image" : "keras.src.ops.numpy";
     }
 
-    // As the builder of the network names it (weights/keras_config.cpp).
-    static std::string name_of(const OrderedJson& layer) {
-        if (layer.contains("name") && layer["name"].is_string()) return layer["name"].get<std::string>();
-        const OrderedJson& config = layer["config"];
-        const std::string class_name = layer["class_name"].get<std::string>();
-        return config.is_object() ? config.value("name", class_name) : class_name;
-    }
-
     OrderedJson layer(OrderedJson j, const std::string& path) {
         const std::string name = name_of(j);
         if (j["class_name"] == "TFOpLambda" || j["class_name"] == "SlicingOpLambda" || j["class_name"] == "TensorFlowOpLayer")
@@ -319,6 +311,15 @@ void say_for_keras3(std::string& class_name, Dict& settings) {
     }
     for (const char* cells : {"cell", "cells"})
         if (const auto at = settings.find(cells); at != settings.end()) say_in_cells(at->second);
+}
+
+std::string name_of(const nlohmann::ordered_json& layer) {
+    const auto text = [](const OrderedJson& j, const char* key) {
+        return j.is_object() && j.contains(key) && j[key].is_string() ? j[key].get<std::string>() : "";
+    };
+    if (!layer.is_object()) return "";
+    const std::string own = text(layer, "name"), configured = layer.contains("config") ? text(layer["config"], "name") : "";
+    return !own.empty() ? own : !configured.empty() ? configured : text(layer, "class_name");
 }
 
 std::string modern_config(const std::string& json, const Model& model) {

@@ -1,6 +1,7 @@
 // A configuration of any Keras in words that Keras 3 takes: what `limn convert` writes.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "layers/model.h"
@@ -15,5 +16,8 @@ std::string modern_config(const std::string& json, const Model& model);
 // One layer: says what Keras 1 and 2 took for granted where Keras 3 takes something else, and names classes that Keras 3 has under another
 // name (cuDNN's cells are plain ones there, with their arrays as limn holds them).
 void say_for_keras3(std::string& class_name, Dict& settings);
+
+// As the builder of the network names it (weights/keras_config.cpp); empty for what is no layer.
+std::string name_of(const nlohmann::ordered_json& layer);
 
 }  // namespace limn

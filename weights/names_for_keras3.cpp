@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "weights/modern_config.h"
+
 namespace limn {
 
 namespace {
@@ -40,13 +42,6 @@ public:
     }
 
 private:
-    static std::string name_of(const OrderedJson& layer) {
-        if (!layer.is_object()) return "";
-        if (layer.contains("name") && layer["name"].is_string()) return layer["name"].get<std::string>();
-        const auto config = layer.find("config");
-        return config != layer.end() && config->is_object() ? config->value("name", std::string()) : "";
-    }
-
     void model(OrderedJson& config, const std::string& before, const std::string& after) {
         std::set<std::string> taken;
         for (const OrderedJson& layer : config["layers"]) taken.insert(name_of(layer));
