@@ -39,8 +39,7 @@ std::vector<Written> written_layers(const Model& model) {
         const Layer* layer = model.node(i).layer.get();
         if (is_split_activation(model, i) || std::any_of(list.begin(), list.end(), [&](const Written& w) { return w.layer == layer; }))
             continue;
-        std::string name = model.node(i).inputs.empty() ? model.node(i).name : layer->name;
-        std::replace(name.begin(), name.end(), '/', '_');
+        std::string name = without_slashes(model.node(i).inputs.empty() ? model.node(i).name : layer->name);
         for (int n = 2; !taken.insert(name).second; n++) name += "_" + std::to_string(n);
         list.push_back({layer, i, name});
     }
@@ -100,10 +99,10 @@ std::string keras_config_of(const Model& model) {
         }
         return list;
     };
-    std::string name = model.name.empty() ? "model" : model.name;
-    std::replace(name.begin(), name.end(), '/', '_');
-    const OrderedJson config = {
-        {"name", name}, {"layers", layers}, {"input_layers", references(model.inputs)}, {"output_layers", references(model.outputs)}};
+    const OrderedJson config = {{"name", without_slashes(model.name.empty() ? "model" : model.name)},
+                                {"layers", layers},
+                                {"input_layers", references(model.inputs)},
+                                {"output_layers", references(model.outputs)}};
     return OrderedJson{{"class_name", "Functional"}, {"config", config}}.dump();
 }
 

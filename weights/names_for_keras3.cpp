@@ -13,11 +13,6 @@ namespace {
 using OrderedJson = nlohmann::ordered_json;
 using NewNames = std::map<std::string, std::string>;
 
-std::string without_slashes(std::string name) {
-    std::replace(name.begin(), name.end(), '/', '_');
-    return name;
-}
-
 // [layer, call, output...], as Keras 2 and 3 both write where a value comes from.
 void point_to(const NewNames& names, OrderedJson& j) {
     if (j.is_array() && j.size() >= 3 && j[0].is_string() && j[1].is_number_integer())
@@ -75,6 +70,11 @@ private:
 };
 
 }  // namespace
+
+std::string without_slashes(std::string name) {
+    std::replace(name.begin(), name.end(), '/', '_');
+    return name;
+}
 
 std::string names_for_keras3(const std::string& config, MovedPaths& moved) {
     OrderedJson root = OrderedJson::parse(config);

@@ -13,6 +13,8 @@ using MovedPaths = std::map<std::string, std::string>;
 // where two layers of a model would have one name. `moved`: of layers within models, wrappers and recurrent layers, too.
 std::string names_for_keras3(const std::string& config, MovedPaths& moved);
 
+std::string without_slashes(std::string name);
+
 // The path of a layer, or of something within it.
 std::string path_after(const MovedPaths& moved, const std::string& path);
 

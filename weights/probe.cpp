@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <new>
+#include <optional>
 #include <string>
 #ifdef __linux__
 #include <sys/prctl.h>
@@ -22,6 +23,7 @@ namespace limn {
 namespace {
 
 constexpr int refused = 1;
+constexpr char begun = '.';
 constexpr std::size_t longest_complaint = 2000;
 
 // Memory that this process may write and nobody else sees (proc(5), statm): what RLIMIT_DATA counts. 0: unknown.
@@ -55,8 +57,9 @@ void restrain(const ProbeLimits& limits) {
     alarm(10 * limits.seconds);
 }
 
-// The child: f's complaint goes into the pipe.
+// The child: into the pipe goes that it has begun, then f's complaint.
 [[noreturn]] void run(const std::function<void()>& f, const ProbeLimits& limits, int pipe) {
+    (void)!write(pipe, &begun, 1);
     restrain(limits);
     std::string complaint;
     try {
@@ -72,27 +75,42 @@ void restrain(const ProbeLimits& limits) {
 }
 
 std::string all_of(int pipe) {
-    std::array<char, longest_complaint> text;
+    std::array<char, 1 + longest_complaint> text;
     std::size_t size = 0;
     for (ssize_t n; size < text.size() && ((n = read(pipe, text.data() + size, text.size() - size)) > 0 || (n < 0 && errno == EINTR));)
         if (n > 0) size += std::size_t(n);
     return {text.data(), size};
 }
 
-}  // namespace
+struct Ended {
+    int status;        // as waitpid has it
+    std::string said;  // empty: the child died before it began
+};
 
-Probed probe(const std::function<void()>& f, const ProbeLimits& limits) {
+// Nothing: no process is to be had.
+std::optional<Ended> run_in_child(const std::function<void()>& f, const ProbeLimits& limits) {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) return Probed::fine;
+    if (pipe2(ends, O_CLOEXEC) != 0) return {};
     const pid_t child = fork();
     if (child == 0) run(f, limits, ends[1]);
     close(ends[1]);
-    const std::string complaint = child < 0 ? "" : all_of(ends[0]);
+    Ended ended{0, child < 0 ? "" : all_of(ends[0])};
     close(ends[0]);
-    if (child < 0) return Probed::fine;  // no process to be had: the caller runs f unprobed
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-    if (WIFEXITED(status) && WEXITSTATUS(status) == refused && !complaint.empty()) throw Error(complaint);
+    if (child < 0) return {};
+    while (waitpid(child, &ended.status, 0) < 0 && errno == EINTR) {}
+    return ended;
+}
+
+}  // namespace
+
+Probed probe(const std::function<void()>& f, const ProbeLimits& limits) {
+    // Before the child begins, fork runs what libraries ask for (pthread_atfork), and there LLVM 14's OpenMP crashes where a dead process of
+    // the same number left something in /dev/shm. That says nothing of f; the next child has another number.
+    std::optional<Ended> child = run_in_child(f, limits);
+    for (int more = 2; more > 0 && child && child->said.empty(); --more) child = run_in_child(f, limits);
+    if (!child || child->said.empty()) return Probed::fine;  // the caller runs f unprobed
+    const int status = child->status;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == refused && child->said.size() > 1) throw Error(child->said.substr(1));
     if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGALRM)) return Probed::endless;
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? Probed::fine : Probed::crashed;
 }

@@ -22,7 +22,8 @@ enum class Probed {
 };
 
 // Runs f in a child process. An Error of f, or a lack of memory there, is thrown here as an Error with the same text: f need not be run
-// again to hear it. f must not use threads (engine/threads.h), and nothing it changes is seen here.
+// again to hear it. Where no child is to be had, the answer is fine. f must not use threads (engine/threads.h), and nothing it changes is
+// seen here.
 Probed probe(const std::function<void()>& f, const ProbeLimits& limits = {});
 
 }  // namespace limn

@@ -1,9 +1,13 @@
+#include <pthread.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <new>
 #include <vector>
 
 #include "engine/error.h"
@@ -20,6 +24,17 @@ void compute_forever() {
     for (volatile bool more = true; more;) {}
 }
 
+// So many of the next children die inside fork(), as a library's handler there may; shared with them.
+std::atomic<int>& stillborn() {
+    static const auto count =
+        new (mmap(nullptr, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) std::atomic<int>(0);
+    return *count;
+}
+
+void die_in_fork() {
+    if (stillborn() > 0) --stillborn(), raise(SIGKILL);
+}
+
 }  // namespace
 
 TEST_CASE("a child tries it first: crashes of all kinds are seen, and what is done there stays there") {
@@ -30,6 +45,21 @@ TEST_CASE("a child tries it first: crashes of all kinds are seen, and what is do
     CHECK(probe([&] { here = 2; }) == Probed::fine);
     CHECK(here == 1);
     CHECK(waitpid(-1, nullptr, WNOHANG) == -1);  // no child is left
+}
+
+TEST_CASE("a child that dies before it begins says nothing of what it was to try: another one does") {
+    stillborn() = 0;
+    REQUIRE(pthread_atfork(nullptr, nullptr, die_in_fork) == 0);
+    for (int dead : {1, 2}) {
+        CAPTURE(dead);
+        stillborn() = dead;
+        CHECK(probe([] { raise(SIGSEGV); }) == Probed::crashed);
+        stillborn() = dead;
+        CHECK(complaint([] { probe([] { fail("bad"); }); }) == "bad");
+    }
+    stillborn() = 3;
+    CHECK(probe([] { raise(SIGSEGV); }) == Probed::fine);  // as where no process is to be had
+    CHECK(stillborn() == 0);
 }
 
 TEST_CASE("a child's Error is thrown here, cut to a length that can be read") {
