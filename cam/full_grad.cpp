@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "cam/colours.h"
 #include "cam/methods.h"
 
@@ -5,11 +7,19 @@ namespace limn {
 
 namespace {
 
-// What a layer adds: z = W x + b. Empty if it adds nothing.
-Tensor bias_of(const Backend& backend, const Layer& layer, Index channels) {
-    if (layer.class_name != "BatchNormalization") return layer.weight("bias");
-    Tape tape(backend);  // what it makes of zeros
-    return layer.forward(tape, {Var(Tensor::zeros({1, 1, 1, channels}).on(backend.device()))}).value.reshaped({channels});
+// Layers that add something of their own: z = W x + b. Of others than these only what they call their bias counts.
+bool adds_what_it_makes_of_zeros(const Layer& layer) {
+    const auto affine = {"BatchNormalization", "LayerNormalization", "GroupNormalization", "Normalization", "Rescaling"};
+    return std::find(affine.begin(), affine.end(), layer.class_name) != affine.end();
+}
+
+bool has_bias(const Layer& layer) { return adds_what_it_makes_of_zeros(layer) || !layer.weight("bias").empty(); }
+
+// For an output (T,h,w,k).
+Tensor bias_of(const Backend& backend, const Layer& layer, const Shape& output) {
+    if (!adds_what_it_makes_of_zeros(layer)) return layer.weight("bias");
+    Tape tape(backend);
+    return layer.forward(tape, {Var(Tensor::zeros({1, output[1], output[2], output[3]}).on(backend.device()))}).value;
 }
 
 // psi, enlarged and summed over the channels: (T,h,w,k) -> (T,H,W). Each target's magnitudes from 0 to 1.
@@ -40,7 +50,7 @@ Tensor full_grad(const Question& q) {
     std::vector<int> nodes{q.model().inputs[0]};
     for (int i = 0; i < int(q.model().nodes().size()); i++) {
         const Node& node = q.model().node(i);
-        if (node.shape.rank() == 4 && !bias_of(backend, *node.layer, node.shape[3]).empty()) nodes.push_back(i);
+        if (node.shape.rank() == 4 && has_bias(*node.layer)) nodes.push_back(i);
     }
     const auto walk = q.gradients(q.image(), nodes);
     Tensor product = walk.gradients[0].like();
@@ -54,7 +64,7 @@ Tensor full_grad(const Question& q) {
             backend.unary_grad({.kind = Unary::relu}, ReluRule::plain, walk.values[i], walk.values[i], walk.gradients[i], dz);
         }
         Tensor of_bias = dz.like();
-        backend.binary(Binary::multiply, dz, bias_of(backend, layer, dz.shape()[3]), of_bias);
+        backend.binary(Binary::multiply, dz, bias_of(backend, layer, dz.shape()), of_bias);
         const Tensor map = psi(backend, of_bias, x[1], x[2]);
         backend.binary(Binary::add, maps, map, maps);
     }

@@ -65,7 +65,8 @@ Study smooth_grad;
 Study integrated_gradients;
 
 // FullGrad (Srinivas & Fleuret 2019): psi(x * d score / d x) + sum over the layers' biases b and channels of psi(b * d score / d z), each
-// enlarged to the image; psi takes the magnitude and brings a layer's to 0..1.
+// enlarged to the image; psi takes the magnitude and brings a layer's to 0..1. Biases: those written in the file, and what normalisations
+// and rescaling add; not the implicit ones of curved activations, so that its parts sum to the score where all between is piecewise linear.
 Study full_grad;
 
 // ---- at the input, by covering it

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include "engine/file.h"
@@ -171,15 +172,23 @@ private:
     // Batches are the same whatever was done before, so that every number is, too.
     void rate_all(PhotoRecords& file) {
         const std::size_t most = ready_.input.height ? 8 : 1;  // photos of their own sizes cannot share a tensor
-        const std::size_t before = file.photos().size();
-        if (before > 0) std::fprintf(stderr, "limn: %zu photos are in %s/photos.jsonl already\n", before, o_.out.c_str());
+        if (file.size() > 0) std::fprintf(stderr, "limn: %zu photos are in %s/photos.jsonl already\n", file.size(), o_.out.c_str());
+        const auto files = [&](const std::string& name) {
+            return state_of({fs::path(o_.folder) / name, annotations_.mask_file(name), annotations_.box_file(name)});
+        };
+        const auto is_done = [&](const Entry& e) { return file.holds(e.name, files(e.name)); };
+        const auto changed = std::ranges::count_if(entries_, [&](const Entry& e) { return file.holds(e.name) && !is_done(e); });
+        if (changed > 0) std::fprintf(stderr, "limn: %zu of them have changed, or their annotations: rated again\n", std::size_t(changed));
         ProgressBar bar(entries_.size(), "evaluating", stderr);
         for (std::size_t first = 0; first < entries_.size(); first += most) {
             const std::span<const Entry> batch(entries_.data() + first, std::min(most, entries_.size() - first));
-            if (std::all_of(batch.begin(), batch.end(), [&](const Entry& e) { return file.photos().contains(e.name); })) continue;
+            if (std::ranges::all_of(batch, is_done)) continue;
+            std::map<std::string, std::string> before;  // read: a change in the meantime is seen next time
+            for (const Entry& e : batch) before[e.name] = files(e.name);
             std::size_t done = first;
-            rater_->rate(batch, [&](const PhotoRecord& record) {
-                if (!file.photos().contains(record.photo)) file.append(record);
+            rater_->rate(batch, [&](PhotoRecord record) {
+                record.files = before[record.photo];
+                if (!file.holds(record.photo, record.files)) file.append(record);
                 bar.update(++done);
             });
         }

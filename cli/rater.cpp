@@ -31,7 +31,7 @@ void Rater::rate(std::span<const Entry> batch, const std::function<void(const Ph
             LIMN_CHECK(entry.label || o_.target != "label", "nobody says what it shows");
             photos.push_back(load_photo((fs::path(o_.folder) / entry.name).string(), ready_));
         } catch (const Error& e) {
-            rated({entry.name, e.what(), {}, {}, {}, 0, {}});
+            rated({entry.name, e.what(), {}, {}, {}, 0, {}, {}});
             std::fprintf(stderr, "limn: note: left out: %s\n", e.what());
             continue;
         }
@@ -54,7 +54,7 @@ PhotoRecord Rater::record_of(const Opened& o, const Explained& result) {
     const Target& target = result.targets[0];
     const Scorer scorer = scorer_of(target);
     const Image& image = o.photo.image;
-    PhotoRecord record{o.entry->name, {}, o.truth.label, target.label, result.predictions[0].label, scorer(o.photo.input).at(0), {}};
+    PhotoRecord record{o.entry->name, {}, o.truth.label, target.label, result.predictions[0].label, scorer(o.photo.input).at(0), {}, {}};
     std::optional<Answer> answer;
     if (o.entry->label) {
         const auto right = [&](const Prediction& p) { return o.entry->label->holds(p.index); };

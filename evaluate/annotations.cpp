@@ -155,16 +155,16 @@ static fs::path file_beside(const fs::path& folder, const fs::path& photo, std::
     return {};
 }
 
-static fs::path voc_file(const fs::path& folder, const fs::path& photo) {
-    return fs::is_directory(folder) ? file_beside(folder, photo, {".xml"}) : fs::path();
-}
-
 fs::path Annotations::mask_file(const fs::path& photo) const { return file_beside(sources_.masks, photo, {".png", ".bmp", ".jpg"}); }
+
+fs::path Annotations::box_file(const fs::path& photo) const {
+    return fs::is_directory(sources_.boxes) ? file_beside(sources_.boxes, photo, {".xml"}) : fs::path();
+}
 
 std::string Annotations::label_of(const fs::path& photo) const {
     if (const Row* row = row_of(labels_, photo)) return row->label;
     if (const Row* row = row_of(boxes_, photo); row && !row->label.empty()) return row->label;
-    if (const fs::path file = voc_file(sources_.boxes, photo); !file.empty()) {
+    if (const fs::path file = box_file(photo); !file.empty()) {
         const std::vector<NamedBox> objects = read_voc(file);
         if (!objects.empty() && std::all_of(objects.begin(), objects.end(), [&](const NamedBox& o) { return o.name == objects[0].name; }))
             return objects[0].name;  // several kinds: which one the photo is of, nobody says
@@ -184,7 +184,7 @@ Truth Annotations::of(const fs::path& photo, Index height, Index width) const {
     };
     if (const Row* row = row_of(boxes_, photo))
         for (const Rectangle& box : row->boxes) add(box, sources_.boxes.string() + ": " + photo.generic_string());
-    if (const fs::path file = voc_file(sources_.boxes, photo); !file.empty())
+    if (const fs::path file = box_file(photo); !file.empty())
         for (const NamedBox& named : read_voc(file)) add(named.box, file.string());
     if (const fs::path file = mask_file(photo); !file.empty()) {
         truth.mask = read_mask(file, sources_.mask_value), truth.drawn = true;

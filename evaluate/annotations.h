@@ -47,6 +47,7 @@ public:
     Truth of(const std::filesystem::path& photo, Index height, Index width) const;
     std::string label_of(const std::filesystem::path& photo) const;             // empty if nobody says
     std::filesystem::path mask_file(const std::filesystem::path& photo) const;  // empty if there is none
+    std::filesystem::path box_file(const std::filesystem::path& photo) const;   // its own, no table; empty if there is none
 
 private:
     struct Row {

@@ -25,7 +25,7 @@ static Json json_of(const Rating& rating) {
 }
 
 static std::string line_of(const PhotoRecord& r) {
-    Json json{{"photo", r.photo}};
+    Json json{{"photo", r.photo}, {"files", r.files}};
     if (!r.problem.empty()) {
         json["problem"] = valid_utf8(r.problem);
     } else {
@@ -37,7 +37,7 @@ static std::string line_of(const PhotoRecord& r) {
 
 static PhotoRecord record_of(const Json& json) {
     PhotoRecord r;
-    r.photo = json.at("photo");
+    r.photo = json.at("photo"), r.files = json.value("files", "");
     r.problem = json.value("problem", "");
     if (!r.problem.empty()) return r;
     r.label = json.at("label"), r.target = json.at("target"), r.predicted = json.at("predicted"), r.score = json.at("score");
@@ -91,6 +91,22 @@ static void check_settings(const std::filesystem::path& path, std::string_view l
     fail("{}: holds results of other settings: {}; take another --out, or delete that file to begin anew", path.string(), difference);
 }
 
+std::string state_of(const std::vector<std::filesystem::path>& files) {
+    std::string state;
+    for (const std::filesystem::path& file : files) {
+        std::error_code gone;
+        const auto size = std::filesystem::file_size(file, gone);
+        const auto changed = std::filesystem::last_write_time(file, gone);
+        if (!gone) state += fmt::format("{}{}@{}", state.empty() ? "" : " ", size, changed.time_since_epoch().count());
+    }
+    return state;
+}
+
+bool PhotoRecords::holds(const std::string& photo, const std::string& files) const {
+    const auto found = photos_.find(photo);
+    return found != photos_.end() && found->second == files;
+}
+
 PhotoRecords::PhotoRecords(std::filesystem::path path, const NamedTexts& settings) : path_(std::move(path)) {
     std::size_t sound = 0;
     if (std::error_code ignored; std::filesystem::exists(path_, ignored)) {
@@ -98,7 +114,8 @@ PhotoRecords::PhotoRecords(std::filesystem::path path, const NamedTexts& setting
             if (number == 1)
                 check_settings(path_, line, settings);
             else
-                photos_.insert(parsed(path_, line, number, [](const Json& json) { return json.at("photo").get<std::string>(); }));
+                parsed(path_, line, number,
+                       [&](const Json& json) { return photos_[json.at("photo").get<std::string>()] = json.value("files", ""); });
             sound = end;
         });
     }
@@ -123,15 +140,18 @@ void PhotoRecords::write(const std::string& line) {
 
 void PhotoRecords::append(const PhotoRecord& record) {
     write(line_of(record));
-    photos_.insert(record.photo);
+    photos_[record.photo] = record.files;
 }
 
 std::vector<PhotoRecord> PhotoRecords::read() const {
-    std::vector<PhotoRecord> records;
+    std::map<std::string, PhotoRecord> last;
     each_line(path_, [&](std::string_view line, std::size_t number, std::size_t) {
-        if (number > 1) records.push_back(parsed(path_, line, number, record_of));
+        if (number == 1) return;
+        PhotoRecord record = parsed(path_, line, number, record_of);
+        last[record.photo] = std::move(record);
     });
-    std::sort(records.begin(), records.end(), [](const PhotoRecord& a, const PhotoRecord& b) { return a.photo < b.photo; });
+    std::vector<PhotoRecord> records;
+    for (auto& [photo, record] : last) records.push_back(std::move(record));
     return records;
 }
 

@@ -482,6 +482,35 @@ TEST_CASE("FullGrad: each part's magnitudes from 0 to 1, enlarged, over all chan
     }
 }
 
+TEST_CASE("FullGrad: what normalisations and rescaling add counts, at each place its own") {
+    const Tensor image = random_tensor({1, 4, 3, 2}, 9);
+    const Tensor everywhere = random_tensor({2}, 4), at_each_place = random_tensor({4, 3, 2}, 5), offset = tensor({1}, {0.7f});
+    const List all_axes{Value(1.0), Value(2.0), Value(3.0)};
+    for (const auto& [layer, settings, added] :
+         std::vector<std::tuple<std::string, Dict, Tensor>>{{"LayerNormalization", {}, everywhere},
+                                                            {"LayerNormalization", {{"axis", all_axes}}, at_each_place},
+                                                            {"GroupNormalization", {{"groups", 1.0}}, everywhere},
+                                                            {"BatchNormalization", {}, everywhere},
+                                                            {"Rescaling", {{"scale", 0.0}, {"offset", 0.7}}, offset}}) {
+        CAPTURE_PART(layer);
+        CAPTURE(added.shape().str());
+        Network net({1, 4, 3, 2});
+        net.add(layer, "norm", settings).add("Flatten", "flat").add("Dense", "scores", {{"units", 3.0}});
+        // nothing of the image: gamma is 0, and the moving mean
+        for (Weight& w : net.model.node(net["norm"]).layer->weights)
+            w.value = w.name == "beta" ? added : w.name == "moving_variance" ? Tensor::full(w.shape, 1) : Tensor::zeros(w.shape);
+        const Tensor& kernel = net.model.node(net["scores"]).layer->weights[0].value;
+        Doubles parts, expected(12, 0.0);
+        for (Index i = 0; i < 24; i++) parts.push_back(std::abs(double(kernel.at({i, 1})) * added.at_flat(i % added.size())));
+        const auto [low, high] = std::minmax_element(parts.begin(), parts.end());
+        for (std::size_t i = 0; i < 24; i++) expected[i / 2] += (parts[i] - *low) / (*high - *low);
+        for (const Backend* backend : network_backends()) {
+            CAPTURE(backend->name());
+            check_close(ask(*backend, net, full_grad, image, class_of_3(1)), expected, rounding(8) * 2);
+        }
+    }
+}
+
 // ---- at the input, by covering it
 
 TEST_CASE("occlusion of a linear network: a pixel's mean of what the windows over it hide, for images of all sizes") {

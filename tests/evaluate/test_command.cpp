@@ -191,6 +191,28 @@ TEST_CASE("evaluate: photos that cannot be read are named and left out") {
     CHECK(desk.json()["photos"] == Desk::count - 1);
 }
 
+TEST_CASE("evaluate: a photo or an annotation that changed is rated again, alone; what a fresh run says is the same") {
+    const Desk desk;
+    const std::vector<std::string> settings{"--masks", desk.masks};
+    const auto photo = std::filesystem::path(desk.photos) / "p03.png", mask = std::filesystem::path(desk.masks) / "p05.png";
+    const std::string good = slurp(photo);
+    write_file(photo, std::string("no picture"));
+    CHECK(desk.evaluate(settings).status == 0);
+    CHECK(desk.json()["photos"] == Desk::count - 1);
+    write_file(photo, good);
+    std::filesystem::copy_file(std::filesystem::path(desk.masks) / "p06.png", mask, std::filesystem::copy_options::overwrite_existing);
+    const CommandResult again = desk.evaluate(settings);
+    CHECK(again.status == 0);
+    CHECK_MESSAGE(again.err.find("2 of them have changed, or their annotations: rated again") != std::string::npos, again.err);
+    CHECK(desk.json()["photos"] == Desk::count);
+    CHECK(std::ranges::count(desk.result("photos.jsonl"), '\n') == 1 + Desk::count + 2);
+    const std::string results = desk.result("results.json");
+    CHECK(desk.evaluate(settings).err.find("changed") == std::string::npos);
+    std::filesystem::remove_all(desk.out);
+    CHECK(desk.evaluate(settings).status == 0);
+    CHECK(desk.result("results.json") == results);
+}
+
 TEST_CASE("evaluate: photos without truth are counted, files that contradict the photo end the run") {
     const Desk desk;
     std::filesystem::remove(std::filesystem::path(desk.masks) / "p00.png");

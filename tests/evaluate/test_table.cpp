@@ -20,7 +20,7 @@ Metric metric(const std::string& id) {
 }
 
 PhotoRecord record(const std::string& photo, double grad_cam, double box) {
-    PhotoRecord r{photo, {}, "cat", "cat", "cat", 0.75, {}};
+    PhotoRecord r{photo, {}, "cat", "cat", "cat", 0.75, {}, {}};
     Rating a, b;
     a.numbers = {{"pointing", grad_cam}, {"drop", 10}};
     a.box_hits = grad_cam > 50 ? "70" : "07";
@@ -152,12 +152,12 @@ TEST_CASE("records: what was appended is read again, to the bit, in the order of
     const NamedTexts settings{{"model", "paws"}, {"seed", "1"}};
     {
         PhotoRecords records(folder / "photos.jsonl", settings);
-        CHECK(records.photos().empty());
+        CHECK(records.size() == 0);
         records.append(record("b.jpg", 100.0 / 3, 0.1));
-        records.append({"a\xff.jpg", "cannot be read", {}, {}, {}, 0, {}});
+        records.append({"a\xff.jpg", "cannot be read", {}, {}, {}, 0, {}, {}});
     }
     PhotoRecords records(folder / "photos.jsonl", settings);
-    CHECK(records.photos().size() == 2);
+    CHECK(records.size() == 2);
     const auto list = records.read();
     REQUIRE(list.size() == 2);
     CHECK(list[0].problem == "cannot be read");
@@ -168,6 +168,34 @@ TEST_CASE("records: what was appended is read again, to the bit, in the order of
     CHECK(list[1].score == 0.75);
 }
 
+TEST_CASE("records: a photo's last line counts, and holds for the files it was made of") {
+    const TemporaryFolder folder;
+    write_file(folder / "a.jpg", std::string("1"));
+    const std::string before = state_of({folder / "a.jpg", folder / "none.png", {}});
+    CHECK(before == state_of({folder / "a.jpg"}));
+    write_file(folder / "a.jpg", std::string("22"));
+    const std::string after = state_of({folder / "a.jpg"});
+    CHECK(after != before);
+    std::filesystem::last_write_time(folder / "a.jpg", std::filesystem::file_time_type::clock::now() + std::chrono::hours(1));
+    CHECK(state_of({folder / "a.jpg"}) != after);  // as large, but changed
+    CHECK(state_of({}).empty());
+
+    PhotoRecord first = record("a.jpg", 1, 2), second = record("a.jpg", 3, 4);
+    first.files = before, second.files = after;
+    for (int time : {1, 2}) {  // as written, and as read again
+        CAPTURE(time);
+        PhotoRecords records(folder / "photos.jsonl", {});
+        if (time == 1) records.append(first);
+        CHECK(records.holds("a.jpg", before) == (time == 1));
+        if (time == 1) records.append(second);
+        CHECK_FALSE(records.holds("a.jpg", before));
+        CHECK(records.holds("a.jpg", after));
+        CHECK_FALSE(records.holds("b.jpg"));
+        REQUIRE(records.read().size() == 1);
+        CHECK(records.read()[0].maps[0].second.numbers.at("pointing") == 3);
+    }
+}
+
 TEST_CASE("records: a torn last line is cut off; other damage and other settings are said") {
     const TemporaryFolder folder;
     const auto path = folder / "photos.jsonl";
@@ -176,11 +204,13 @@ TEST_CASE("records: a torn last line is cut off; other damage and other settings
     const std::string sound = slurp(path);
     for (const std::string torn : {"{\"photo\":\"b.jpg\",\"lab", "{", "\0\0\0"}) {
         write_file(path, sound + torn);
-        CHECK(PhotoRecords(path, settings).photos() == std::set<std::string>{"a.jpg"});
+        const PhotoRecords records(path, settings);
+        CHECK(records.size() == 1);
+        CHECK(records.holds("a.jpg"));
         CHECK(slurp(path) == sound);
     }
     write_file(path, sound.substr(0, 20));  // within the first line
-    CHECK(PhotoRecords(path, settings).photos().empty());
+    CHECK(PhotoRecords(path, settings).size() == 0);
 
     write_file(path, sound + "rubbish\n");
     CHECK(complaint([&] { PhotoRecords(path, settings); }).find("line 3 is damaged: delete that line") != std::string::npos);
@@ -194,7 +224,7 @@ TEST_CASE("records: a torn last line is cut off; other damage and other settings
 }
 
 TEST_CASE("the table: means, numbers of the whole set, the best method, and what is unknown") {
-    std::vector<PhotoRecord> records{record("a.jpg", 100, 100), record("b.jpg", 0, 100), {"c.jpg", "cannot be read", {}, {}, {}, 0, {}}};
+    std::vector<PhotoRecord> records{record("a.jpg", 100, 100), record("b.jpg", 0, 100), {"c.jpg", "cannot be read", {}, {}, {}, 0, {}, {}}};
     const Table table = table_of(records, {metric("pointing"), metric("pxap"), metric("maxboxacc"), metric("drop")}, {});
     CHECK(table.photos == 2);
     CHECK(table.left_out == std::vector<std::string>{"c.jpg: cannot be read"});
@@ -218,8 +248,8 @@ TEST_CASE("the table: means, numbers of the whole set, the best method, and what
     CHECK(json["methods"][0]["numbers"]["pointing"]["value"] == 50);
     CHECK(!json["methods"][1]["numbers"].contains("drop"));
     CHECK(table_of({}, {metric("drop")}, {}).rows.empty());
-    CHECK(table_of({{"d.jpg", "", {}, {}, {}, 0, {}}}, {metric("pointing")}, {}).without_place == 1);
-    CHECK(table_of({{"d.jpg", "", {}, {}, {}, 0, {}}}, {metric("drop")}, {}).without_place == 0);  // nobody asked
+    CHECK(table_of({{"d.jpg", "", {}, {}, {}, 0, {}, {}}}, {metric("pointing")}, {}).without_place == 1);
+    CHECK(table_of({{"d.jpg", "", {}, {}, {}, 0, {}, {}}}, {metric("drop")}, {}).without_place == 0);  // nobody asked
     CHECK(terminal_text(table_of({}, {metric("drop")}, {}), 80) != "");
 }
 
