@@ -493,7 +493,8 @@ TEST_CASE("FullGrad: what normalisations and rescaling add counts, at each place
                                                             {"BatchNormalization", {}, everywhere},
                                                             {"Rescaling", {{"scale", 0.0}, {"offset", 0.7}}, offset}}) {
         CAPTURE_PART(layer);
-        CAPTURE(added.shape().str());
+        const Shape& shape = added.shape();
+        CAPTURE(shape);
         Network net({1, 4, 3, 2});
         net.add(layer, "norm", settings).add("Flatten", "flat").add("Dense", "scores", {{"units", 3.0}});
         // nothing of the image: gamma is 0, and the moving mean
