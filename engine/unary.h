@@ -42,7 +42,7 @@ enum class Unary {
 // A function with its constants; those a function does not use are ignored.
 struct UnaryFn {
     Unary kind = Unary::linear;
-    double slope = 0;  // relu: below the threshold; elu, celu: alpha; squareplus: b; hard_sigmoid: 1/6 (Keras 3) or 0.2 (before)
+    double slope = 0;             // relu: below the threshold; elu, celu: alpha; squareplus: b; hard_sigmoid: 1/6 (Keras 3) or 0.2 (before)
     double threshold = 0;         // relu, soft_shrink, hard_shrink; clip: the lower end
     double max_value = HUGE_VAL;  // relu, clip
 
@@ -54,8 +54,8 @@ struct UnaryFn {
 enum class ReluRule { plain, guided, deconvnet };
 
 template <class T> LIMN_HOST_DEVICE inline T relu_value(const UnaryFn& f, T x) {
-    const T t = T(f.threshold);
-    return x >= T(f.max_value) ? T(f.max_value) : x >= t ? x : T(f.slope) * (x - t);
+    const T t = T(f.threshold), below = f.slope == 0 ? T(0) : T(f.slope) * (x - t);  // 0 at -inf, too
+    return x >= T(f.max_value) ? T(f.max_value) : x < t ? below : x;
 }
 template <class T> LIMN_HOST_DEVICE inline T relu_slope(const UnaryFn& f, T x) {
     return x >= T(f.max_value) ? T(0) : x > T(f.threshold) ? T(1) : T(f.slope);
@@ -139,10 +139,12 @@ template <class T> LIMN_HOST_DEVICE inline T unary_slope(const UnaryFn& f, T x, 
 }
 
 // The gradient that passes to the input. The rule changes ReLUs only (also capped and leaky ones).
+template <class T> LIMN_HOST_DEVICE inline T relu_gradient(const UnaryFn& f, ReluRule rule, T x, T dy) {
+    const T passed = rule == ReluRule::deconvnet ? dy : relu_slope(f, x) * dy;
+    return rule != ReluRule::plain && dy <= 0 ? T(0) : passed;
+}
 template <class T> LIMN_HOST_DEVICE inline T unary_gradient(const UnaryFn& f, ReluRule rule, T x, T y, T dy) {
-    if (f.kind != Unary::relu || rule == ReluRule::plain) return unary_slope(f, x, y) * dy;
-    if (dy <= 0) return 0;
-    return rule == ReluRule::guided ? unary_slope(f, x, y) * dy : dy;
+    return f.kind == Unary::relu ? relu_gradient(f, rule, x, dy) : unary_slope(f, x, y) * dy;
 }
 
 }  // namespace limn

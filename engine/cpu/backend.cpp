@@ -113,6 +113,7 @@ void CpuBackend::unary(const UnaryFn& f, const Tensor& x, Tensor& y) const {
     expect_float(x);
     parallel_ranges(x.size(), grain, [&](Index begin, Index end) {
         if (f.is_plain_relu()) return kernels_.relu(x.data() + begin, end - begin, y.data() + begin);
+        if (f.kind == Unary::relu) return kernels_.any_relu(f, x.data() + begin, end - begin, y.data() + begin);
         for (Index i = begin; i < end; i++) y.data()[i] = unary_value(f, x.data()[i]);
     });
 }
@@ -125,6 +126,7 @@ void CpuBackend::unary_grad(const UnaryFn& f, ReluRule rule, const Tensor& x, co
                 float* out = dx.data() + t * y.size();
                 if (f.is_plain_relu() && rule == ReluRule::plain)
                     return kernels_.relu_grad(y.data() + first, g + first, last - first, out + first);
+                if (f.kind == Unary::relu) return kernels_.any_relu_grad(f, rule, x.data() + first, g + first, last - first, out + first);
                 for (Index i = first; i < last; i++) out[i] = unary_gradient(f, rule, x.data()[i], y.data()[i], g[i]);
             });
     });

@@ -94,6 +94,8 @@ struct Kernels {
     void (*outer)(const OuterJob&);
     void (*relu)(const float* x, Index size, float* y);
     void (*relu_grad)(const float* y, const float* dy, Index size, float* dx);
+    void (*any_relu)(const UnaryFn&, const float* x, Index size, float* y);
+    void (*any_relu_grad)(const UnaryFn&, ReluRule, const float* x, const float* dy, Index size, float* dx);
     void (*add)(const float* a, const float* b, Index size, float* y);
     void (*subtract)(const float* a, const float* b, Index size, float* y);
     void (*multiply)(const float* a, const float* b, Index size, float* y);

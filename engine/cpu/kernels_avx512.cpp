@@ -26,7 +26,8 @@ constexpr int LANES = 16, ROWS = 12;
 #include "engine/cpu/winograd_tiles.h"
 
 const Kernels kernels = {"avx512",   ROWS,         COLUMNS,  tile, product, depthwise,    dense_rows, dots,        outer,
-                         relu,       relu_grad,    add,      subtract,    multiply,     scale,      affine,      maximum,
+                         relu,       relu_grad,    any_relu, any_relu_grad,
+                         add,        subtract,     multiply, scale, affine, maximum,
                          maximum_at, weighted_sum, sum_rows, sum_squares, sum_products, blend,      multiply_add,
                          winograd_of<2>, winograd_of<4>, multiply_adds_only, CHAINS * LANES, winograd_products};
 

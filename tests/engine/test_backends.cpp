@@ -228,12 +228,38 @@ TEST_CASE("a NaN is not lost: pools, ReLU and sums hand it on") {
         backend.max_pool({2, 2, 2, 2}, x, pooled, nullptr);
         CHECK(std::isnan(pooled.data()[4]));
         CHECK(pooled.data()[5] == 1);
-        backend.unary({.kind = Unary::relu}, x, same);
-        CHECK(std::isnan(same.data()[4]));
+        for (const UnaryFn& f : std::initializer_list<UnaryFn>{{Unary::relu}, {Unary::relu, 0, 0, 6}, {Unary::relu, 0.3}}) {
+            backend.unary(f, x, same);
+            CHECK(std::isnan(same.data()[4]));
+            CHECK(same.data()[5] == 1);
+        }
         const ConvShape v{{1, 1}, 2, 2, 9, 2, 2, 20, 1};
         Tensor y({1, 2, 2, 20});
         backend.plan_conv2d(v, {random_tensor({1, 1, 9, 20}, 1), {}, {}}, Direction::forward, Fused::relu)->run(x, y);
         CHECK(std::isnan(y.data()[0]));
+    }
+}
+
+TEST_CASE("ReLUs of all kinds at their corners: capped, leaky, from a threshold on") {
+    const float inf = std::numeric_limits<float>::infinity();
+    const UnaryFn relu6{Unary::relu, 0, 0, 6}, leaky{Unary::relu, 0.5}, all{Unary::relu, 0.5, -1, 2}, from_1{Unary::relu, 0, 1};
+    const Tensor x = Tensor::from({9}, std::vector<float>{-inf, -2, -1, 0, 1, 2, 6, 7, inf}), ones = Tensor::full({9}, 1);
+    const std::vector<std::tuple<UnaryFn, std::vector<float>, std::vector<float>>> known{
+        {relu6, {0, 0, 0, 0, 1, 2, 6, 6, 6}, {0, 0, 0, 0, 1, 1, 0, 0, 0}},
+        {leaky, {-inf, -1, -.5, 0, 1, 2, 6, 7, inf}, {.5, .5, .5, .5, 1, 1, 1, 1, 0}},
+        {all, {-inf, -.5, -1, 0, 1, 2, 2, 2, 2}, {.5, .5, .5, 1, 1, 0, 0, 0, 0}},
+        {from_1, {0, 0, 0, 0, 1, 2, 6, 7, inf}, {0, 0, 0, 0, 0, 1, 1, 1, 0}}};
+    std::vector<const Backend*> backends = all_backends();
+    backends.push_back(&reference_backend());
+    for (const Backend* backend : backends) {
+        CAPTURE(backend->name());
+        for (const auto& [f, values, slopes] : known) {
+            Tensor y({9}), dx({9});
+            backend->unary(f, x, y);
+            CHECK(std::ranges::equal(y.values(), values));
+            backend->unary_grad(f, ReluRule::plain, x, y, ones, dx);
+            CHECK(std::ranges::equal(dx.values(), slopes));
+        }
     }
 }
 
@@ -243,8 +269,17 @@ TEST_CASE("element-wise verbs, reductions and moves agree with their definition"
         CAPTURE(backend.name());
         const Tensor x = random_tensor({2, 5, 7, 11}, 1, -3, 3), b = random_tensor({2, 5, 7, 11}, 2), channel = random_tensor({11}, 3);
         Tensor y(x.shape()), expected(x.shape());
-        for (Unary kind : {Unary::relu, Unary::elu, Unary::gelu, Unary::silu, Unary::sigmoid, Unary::tanh, Unary::mish}) {
-            const UnaryFn f{.kind = kind, .slope = kind == Unary::elu ? 0.7 : 0.0};
+        for (const UnaryFn& f : std::initializer_list<UnaryFn>{{Unary::relu},
+                                                               {Unary::relu, 0, 0, 1.5},
+                                                               {Unary::relu, 0.3},
+                                                               {Unary::relu, 0.1, -0.5, 2},
+                                                               {Unary::relu, 0, 1},
+                                                               {Unary::elu, 0.7},
+                                                               {Unary::gelu},
+                                                               {Unary::silu},
+                                                               {Unary::sigmoid},
+                                                               {Unary::tanh},
+                                                               {Unary::mish}}) {
             backend.unary(f, x, y);
             reference_backend().unary(f, x, expected);
             CHECK(relative_error(y, expected) <= 1e-6);

@@ -44,4 +44,4 @@ for file in a.files:
             told.append(f".{form} {type(e).__name__}: {str(e).splitlines()[0][:160]}")
     print(f"{pathlib.Path(file).name:60s} {'   '.join(told)}", flush=True)
 print(f"{good} of {2 * len(a.files)}")
-sys.exit(good < 2 * len(a.files))
+sys.exit(int(good < 2 * len(a.files)))

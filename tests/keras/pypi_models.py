@@ -153,4 +153,4 @@ for package, version, digest, patterns in PACKAGES:
                 why = f"{type(e).__name__}: {' '.join(str(e).split())[:150]}"
         row(f"{package}-{version}/{file.name}", keras_version, layers, "no" if failed else "opens", "opens" if model else "no", why)
 print(f"{loaded} of {files} load, {agreed} of {tried} compared agree, {refused} of the others opens in Keras")
-sys.exit(agreed < tried or refused > 0)
+sys.exit(int(agreed < tried or refused > 0))

@@ -72,4 +72,4 @@ with tempfile.TemporaryDirectory() as folder:
     model = keras.applications.VGG19(weights=path("vgg19.h5"), include_top=False)
     call("run", path("vgg19.h5"), "--input", path("x.npy"), "--out", path("vgg19"))
     report("VGG19 without top, 375x500", np.load(path("vgg19/output0.npy")), model(x).numpy(), 1e-4)
-sys.exit(failures > 0)
+sys.exit(int(failures > 0))

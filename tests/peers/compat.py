@@ -316,7 +316,7 @@ def main():
                         raw, picture = library(model, layer, target, np.asarray(seen), np.asarray(photo))
                         cases.append((np.asarray(photo), raw, picture))
                     failures += compare(a, folder, net_name, name, file, layer, target, native, cases)
-    sys.exit(failures > 0)
+    sys.exit(int(failures > 0))
 
 def compare(a, folder, net_name, name, file, layer, target, native, cases):
     global nudge

@@ -287,7 +287,7 @@ def main():
             files, x = images(net, CALM[name], folder, a.images)
             rows = [(layer, *row) for layer in LAYERS[name] for row in AT_LAYER] + [("input", *row) for row in AT_INPUT]
             failures += sum(compare(a, folder, files, name, net, x, row) for row in rows if row[0] in a.layers and row[1] in a.methods)
-    sys.exit(failures > 0)
+    sys.exit(int(failures > 0))
 
 def limn(a, folder, files, name, layer, method):
     """Its maps, or what it says."""

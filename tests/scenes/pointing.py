@@ -150,4 +150,4 @@ if __name__ == "__main__":
         play(model, arguments.scenes, np.random.default_rng([2, len(name)]), limn)
     if limn:
         print(f"limn's maps differ from Keras's by at most {limn.worst:.1e} of their largest value (limit 1e-4)")
-        sys.exit(limn.worst > 1e-4)
+        sys.exit(int(limn.worst > 1e-4))
