@@ -173,21 +173,19 @@ private:
     void rate_all(PhotoRecords& file) {
         const std::size_t most = ready_.input.height ? 8 : 1;  // photos of their own sizes cannot share a tensor
         if (file.size() > 0) std::fprintf(stderr, "limn: %zu photos are in %s/photos.jsonl already\n", file.size(), o_.out.c_str());
-        const auto files = [&](const std::string& name) {
-            return state_of({fs::path(o_.folder) / name, annotations_.mask_file(name), annotations_.box_file(name)});
-        };
-        const auto is_done = [&](const Entry& e) { return file.holds(e.name, files(e.name)); };
+        std::map<std::string, std::string> states;  // before anything is read: what changes in the meantime is seen next time
+        for (const Entry& e : entries_)
+            states[e.name] = state_of({fs::path(o_.folder) / e.name, annotations_.mask_file(e.name), annotations_.box_file(e.name)});
+        const auto is_done = [&](const Entry& e) { return file.holds(e.name, states[e.name]); };
         const auto changed = std::ranges::count_if(entries_, [&](const Entry& e) { return file.holds(e.name) && !is_done(e); });
         if (changed > 0) std::fprintf(stderr, "limn: %zu of them have changed, or their annotations: rated again\n", std::size_t(changed));
         ProgressBar bar(entries_.size(), "evaluating", stderr);
         for (std::size_t first = 0; first < entries_.size(); first += most) {
             const std::span<const Entry> batch(entries_.data() + first, std::min(most, entries_.size() - first));
             if (std::ranges::all_of(batch, is_done)) continue;
-            std::map<std::string, std::string> before;  // read: a change in the meantime is seen next time
-            for (const Entry& e : batch) before[e.name] = files(e.name);
             std::size_t done = first;
             rater_->rate(batch, [&](PhotoRecord record) {
-                record.files = before[record.photo];
+                record.files = states[record.photo];
                 if (!file.holds(record.photo, record.files)) file.append(record);
                 bar.update(++done);
             });

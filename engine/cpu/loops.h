@@ -8,13 +8,11 @@ inline void relu_grad(const float* __restrict y, const float* __restrict dy, Ind
     for (Index i = 0; i < size; i++) dx[i] = y[i] > 0 ? dy[i] : 0;
 }
 // All other ReLUs (leaky, capped, from a threshold on) and the rules of walking back: as unary.h has them.
-inline void any_relu(const UnaryFn& relu, const float* __restrict x, Index size, float* __restrict y) {
-    const UnaryFn f = relu;
+inline void any_relu(const UnaryFn& f, const float* __restrict x, Index size, float* __restrict y) {
     for (Index i = 0; i < size; i++) y[i] = relu_value(f, x[i]);
 }
-inline void any_relu_grad(const UnaryFn& relu, ReluRule rule, const float* __restrict x, const float* __restrict dy, Index size,
+inline void any_relu_grad(const UnaryFn& f, ReluRule rule, const float* __restrict x, const float* __restrict dy, Index size,
                           float* __restrict dx) {
-    const UnaryFn f = relu;
     for (Index i = 0; i < size; i++) dx[i] = relu_gradient(f, rule, x[i], dy[i]);
 }
 inline void add(const float* __restrict a, const float* __restrict b, Index size, float* __restrict y) {
