@@ -17,7 +17,8 @@ namespace limn {
 
 // Nodes that hold a spatial map, (N,h,w,c).
 bool has_map(const Model& model, int node);
-// The last layer with a spatial map before the head; where each pixel is classified, the last of the coarsest ones.
+// What CAM reads; else the last layer before the head with a spatial map that is no pool, dropout or padding; where each pixel is
+// classified, the last of the coarsest ones.
 int default_layer(const Model& model, int output_number = 0);
 // Every convolution.
 std::vector<int> convolutions(const Model& model);

@@ -1,5 +1,5 @@
-// The family: every method, what it needs and the formula's name. One file each; their declarations with formula and source are here and
-// in cam/grad_cam.h.
+// The family: every method, what it needs and the formula's name. Formula and source stand at the declarations, here and in
+// cam/grad_cam.h.
 #pragma once
 
 #include <span>

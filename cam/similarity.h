@@ -5,7 +5,7 @@
 
 namespace limn {
 
-// What a classifier's last linear layer reads; the output itself where there is none.
+// What a classifier's last linear layer reads; the scores before their softmax or sigmoid where there is none.
 int embedding_node(const Model& model);
 
 // score = <e, other> / (|e| |other|) of the embedding e of each image; other: the other image, preprocessed, (1,h,w,c).

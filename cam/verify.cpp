@@ -99,8 +99,18 @@ double difference(const Tensor& a, const Tensor& b) {
 // For each target: the double gradient against central differences, and limn's against the double one.
 struct GradientErrors {
     std::vector<double> formula, rounding;
-    Index decided_otherwise;
+    Index decided_otherwise = 0;
 };
+// Of several layers, whose maps are fused.
+void add_worse(GradientErrors& errors, const GradientErrors& more) {
+    errors.formula.resize(more.formula.size()), errors.rounding.resize(more.rounding.size());
+    for (std::size_t t = 0; t < more.formula.size(); t++) {
+        const auto worse = [t](double a, const std::vector<double>& b) { return std::isnan(a) || a >= b[t] ? a : b[t]; };  // NaN is worst
+        errors.formula[t] = worse(errors.formula[t], more.formula), errors.rounding[t] = worse(errors.rounding[t], more.rounding);
+    }
+    errors.decided_otherwise += more.decided_otherwise;
+}
+
 GradientErrors gradient_errors(const Asked& asked, Model exact, const Tensor& image, const Tensor& seeds, int layer) {
     constexpr Index directions = 3;
     const Question question(asked, image, seeds, layer);
@@ -204,7 +214,7 @@ std::optional<Evidence> completeness(const Backend& backend, const Model& model,
 }
 
 // Where rounding decides ReLUs and pools the other way, gradients may differ that much; more, and the map should not be trusted.
-double limit_of(const GradientErrors* errors) { return errors && errors->decided_otherwise ? 0.1 : 1e-3; }
+double limit_of(const GradientErrors& errors) { return errors.decided_otherwise ? 0.1 : 1e-3; }
 
 }  // namespace
 
@@ -226,18 +236,29 @@ std::vector<std::vector<Evidence>> verify(const Backend& backend, Model model, M
     const Tensor value = value_at(backend, model, image, asked.node);
     const Tensor seeds = seeds_are_fixed(head, result) ? seeds_of(request, result, value) : Tensor();
 
+    const auto layers_of = [&](const Map& map) {
+        if (map.layer == fused_layers) return request.layers;
+        return std::vector<int>{method_named(map.method).by_layer ? map.layer : model.inputs[0]};
+    };
     std::map<int, GradientErrors> gradients;  // by layer
+    const auto errors_of = [&](const Map& map) {
+        GradientErrors errors;
+        for (int layer : layers_of(map))
+            if (gradients.contains(layer)) add_worse(errors, gradients[layer]);
+        return errors;
+    };
     for (std::size_t i = 0; i < result.maps.size(); i++) {
         const Map& map = result.maps[i];
-        const Method& method = method_named(map.method);
-        const int layer = method.by_layer ? map.layer : model.inputs[0];
-        if (method.walks && layer != fused_layers && seeds_are_fixed(head, result)) {
-            const std::string& name = model.node(layer).name;
-            if (!gradients.contains(layer)) {
-                tell("finite differences at " + name);
+        if (method_named(map.method).walks && seeds_are_fixed(head, result)) {
+            std::vector<std::string> names;
+            for (int layer : layers_of(map)) {
+                names.push_back(model.node(layer).name);
+                if (gradients.contains(layer)) continue;
+                tell("finite differences at " + names.back());
                 gradients[layer] = gradient_errors(asked, exact, image, seeds, layer);
             }
-            const GradientErrors& errors = gradients[layer];
+            const std::string name = fmt::format("{}", fmt::join(names, ", "));
+            const GradientErrors errors = errors_of(map);
             const auto target = std::size_t(target_of(map));
             add(i, {"gradient",
                     {},
@@ -247,7 +268,7 @@ std::vector<std::vector<Evidence>> verify(const Backend& backend, Model model, M
             add(i, {"rounding",
                     {},
                     errors.rounding[target],
-                    limit_of(&errors),
+                    limit_of(errors),
                     fmt::format("float against double at {}; {} ReLUs or pools are so near their kink that rounding decides", name,
                                 errors.decided_otherwise)});
         }
@@ -265,11 +286,10 @@ std::vector<std::vector<Evidence>> verify(const Backend& backend, Model model, M
         std::size_t next = 0;
         for (std::size_t i = 0; i < result.maps.size(); i++) {
             if (method_named(result.maps[i].method).many) continue;
-            const auto errors = gradients.find(method_named(result.maps[i].method).by_layer ? result.maps[i].layer : model.inputs[0]);
             add(i, {"agreement",
                     {},
                     difference(result.maps[i].raw, theirs.maps.at(next++).raw),
-                    limit_of(errors == gradients.end() ? nullptr : &errors->second),
+                    limit_of(errors_of(result.maps[i])),
                     backend.name() + " against " + other.name()});
         }
     }

@@ -11,6 +11,7 @@
 #include "evaluate/page.h"
 #include "view/overlay.h"
 #include "view/terminal.h"
+#include "view/utf8.h"
 #include "weights/fetch.h"
 
 namespace limn::cli {
@@ -48,8 +49,8 @@ public:
         list_photos();
         const bool labels = std::any_of(entries_.begin(), entries_.end(), [](const Entry& e) { return e.label.has_value(); });
         LIMN_CHECK(labels || o.target != "label", "--target label: nobody says what the photos show: --truth FILE.csv, or class folders");
-        rating_ = {chosen_metrics(o.metrics, {!o.masks.empty(), !o.boxes.empty(), labels, o.target == "label"}), o.steps, o.thresholds,
-                   o.seed};
+        rating_ = {chosen_metrics(o.metrics, {!o.masks.empty(), !o.boxes.empty(), labels, o.target == "label", o.target == "auto"}),
+                   o.steps, o.thresholds, o.seed};
         request_.layers = {layer()}, request_.labels = ready_.loaded.labels;
         request_.target = o.target == "label" ? "auto" : o.target;
         LIMN_CHECK(subject_of(request_.target) == Subject{},
@@ -110,6 +111,9 @@ private:
                 names.push_back(fs::path(path).lexically_relative(o_.folder).generic_string());
         if (lies_in(o_.folder, o_.masks)) leave_out_masks(names);
         LIMN_CHECK(!names.empty(), "{}: holds no photos", o_.folder);
+        for (const std::string& name : names)
+            LIMN_CHECK(valid_utf8(name) == name, "{}/{}: the name of this photo is not UTF-8, as the results have to be: rename it",
+                       o_.folder, valid_utf8(name));
         const Head head = find_classifier(ready_.loaded.model);
         std::size_t unknown = 0;
         std::string example;
@@ -158,6 +162,9 @@ private:
                             {"size", ready_.input.height ? fmt::format("{}x{}", ready_.input.height, ready_.input.width) : "native"},
                             {"resize", ready_.input.resampling == Resampling::nearest ? "nearest" : "bilinear"},
                             {"device", device.substr(0, device.find(' '))}};
+        if (o_.precision != "f32") settings.emplace_back("precision", o_.precision);
+        if (o_.exact) settings.emplace_back("exact", "yes");
+        if (!o_.source.architecture.empty()) settings.emplace_back("arch", o_.source.architecture);
         if (!o_.labels.empty()) settings.emplace_back("labels", known(o_.labels));
         if (!o_.source.config.empty()) settings.emplace_back("config", known(o_.source.config));
         for (const auto& [layer, formula] : o_.source.lambdas) settings.emplace_back("lambda " + layer, formula);
@@ -269,7 +276,7 @@ void add_evaluate(CLI::App& app) {
     auto o = std::make_shared<EvaluateOptions>();
     command->add_option("folder", o->folder, "photos, in class folders or not")->required();
     command->add_option("--method", o->methods, "methods of `limn explain`, or all")->delimiter(',')->capture_default_str();
-    command->add_option("--layer", o->layer, "auto (the last with a spatial map) or a name")->capture_default_str();
+    command->add_option("--layer", o->layer, "auto (what CAM reads, else the last map before the head) or a name")->capture_default_str();
     command->add_option("--target", o->target, "what is explained: auto (the winning class), label (the true one), or as in `limn explain`")
         ->capture_default_str();
     command->add_option("--score", o->score, "explain the logit or the output (after softmax or sigmoid)")->capture_default_str();

@@ -117,7 +117,8 @@ public:
             explaining_ms += ms;
             if (trials) trials->finish();
             for (std::size_t i = 0; i < photos.size(); i++) {
-                const auto evidence = o_.verify ? verified(photos[i], results[i].explained) : std::vector<std::vector<Evidence>>{};
+                std::vector<std::vector<Evidence>> evidence;
+                if (o_.verify) evidence = verified(photos[i], targets.empty() ? request_.target : targets[i], results[i].explained);
                 const Json json = files.write(photos[i], results[i].explained, evidence, ms / double(photos.size()), results[i].words);
                 if (o_.json) fmt::print("{}\n{}", first + i ? "," : "", json.dump(2));
             }
@@ -130,11 +131,13 @@ public:
     }
 
 private:
-    std::vector<std::vector<Evidence>> verified(const Photo& photo, const Explained& result) {
+    std::vector<std::vector<Evidence>> verified(const Photo& photo, const std::string& target, const Explained& result) {
         if (!exact_) exact_ = holding_other_inputs(load_model(o_.source).model, o_);  // weights of its own: verify makes them double
         ProgressBar bar(1, "verifying", stderr);
         const auto told = [&](const std::string& what) { bar.update(0, what); };
-        auto evidence = verify(*ready_.backend, model_, *exact_, photo.input, request_, result, told);
+        Request request = request_;
+        request.target = target;
+        auto evidence = verify(*ready_.backend, model_, *exact_, photo.input, request, result, told);
         for (std::size_t i = 0; i < evidence.size(); i++)
             for (const Evidence& e : evidence[i])
                 if (!e.passed)
@@ -163,7 +166,7 @@ void add_explain(CLI::App& app) {
     for (const Method& known : methods()) names += known.name + ", ";
     CLI::Option* method =
         command->add_option("--method", o->methods, names + "or all (with a contact sheet)")->delimiter(',')->capture_default_str();
-    command->add_option("--layer", o->layers, "auto (the last with a spatial map), all (every convolution) or names")
+    command->add_option("--layer", o->layers, "auto (what CAM reads, else the last map before the head), all (every convolution) or names")
         ->delimiter(',')
         ->capture_default_str();
     command->add_option("--fuse", o->fuse, "one map of all layers: mean, or max (LayerCAM's)");

@@ -30,8 +30,8 @@ public:
     ExplainFiles(const ExplainOptions& options, const Ready& ready);
 
     // evidence: of each map, or nothing. words: of a caption, or none. The photo's JSON.
-    nlohmann::ordered_json write(const Photo& photo, const Explained& result, const std::vector<std::vector<Evidence>>& evidence,
-                                 double ms, const std::vector<SaidWord>& words);
+    nlohmann::ordered_json write(const Photo& photo, const Explained& result, const std::vector<std::vector<Evidence>>& evidence, double ms,
+                                 const std::vector<SaidWord>& words);
 
 private:
     struct Page;
@@ -44,6 +44,7 @@ private:
     const ExplainOptions& o_;
     const Ready& ready_;
     std::shared_future<std::string> model_digest_;  // of a large file, computed while the first photo is explained
+    nlohmann::ordered_json given_;                  // what was said about the model beside its file
     std::map<std::string, int> used_names_;
 };
 

@@ -29,8 +29,12 @@ std::string file_part(std::string name) {
 // A name of its own for each image of a call, also when two folders hold a cat.jpg.
 std::string image_name(const std::string& path, std::map<std::string, int>& used) {
     const std::string stem = file_part(fs::path(path).stem().string());
-    const int count = ++used[stem];
-    return count == 1 ? stem : fmt::format("{}-{}", stem, count);
+    int& count = used[stem];
+    std::string name = stem;
+    if (count++ > 0)  // a photo may be called cat-2 already
+        for (; used.contains(name); count++) name = fmt::format("{}-{}", stem, count);
+    used.try_emplace(name, 1);
+    return name;
 }
 
 Json json_of(const Prediction& p) { return {{"index", p.index}, {"label", p.label}, {"score", p.score}, {"logit", p.logit}}; }
@@ -53,6 +57,20 @@ Json json_of(const Target& target) {
     return json;
 }
 
+// What was said about the model beside its file, and what it takes beside the photo.
+Json given_beside(const Options& o) {
+    const auto file = [](const std::string& path) { return Json{{"file", path}, {"sha256", digest_of_file("sha256", path)}}; };
+    Json json = Json::object();
+    if (!o.source.config.empty()) json["config"] = file(o.source.config);
+    if (!o.source.architecture.empty()) json["arch"] = o.source.architecture;
+    for (const auto& [layer, formula] : o.source.lambdas) json["lambda"][layer] = formula;
+    for (const std::string& input : o.inputs) json["inputs"][input.substr(0, input.find('='))] = file(input.substr(input.find('=') + 1));
+    if (!o.question.empty()) json["question"] = o.question;
+    if (!o.words.empty()) json["words"] = o.words;
+    if (!o.vocabulary.empty()) json["vocabulary"] = file(o.vocabulary);
+    return json;
+}
+
 std::string digest_of_numbers(const Tensor& map) { return digest_of("sha256", std::as_bytes(map.values())); }
 
 }  // namespace
@@ -65,8 +83,9 @@ struct ExplainFiles::Page {
 
 ExplainFiles::ExplainFiles(const ExplainOptions& options, const Ready& ready) : o_(options), ready_(ready) {
     make_folder(o_.out);
-    if (o_.wants("json") || o_.json)
-        model_digest_ = std::async(std::launch::async, [file = ready.loaded.file] { return digest_of_file("sha256", file); });
+    if (!o_.wants("json") && !o_.json) return;
+    model_digest_ = std::async(std::launch::async, [file = ready.loaded.file] { return digest_of_file("sha256", file); });
+    given_ = given_beside(o_);
 }
 
 std::string ExplainFiles::layer_name(const Map& map) const {
@@ -88,7 +107,7 @@ Json ExplainFiles::conventions() const {
 
 // Everything that the maps depend on.
 Json ExplainFiles::manifest(const Photo& photo) const {
-    return {
+    Json json{
         {"limn", LIMN_VERSION},
         {"backend", ready_.backend->name()},
         {"threads", thread_count()},
@@ -105,6 +124,8 @@ Json ExplainFiles::manifest(const Photo& photo) const {
         {"samples", o_.samples ? Json(o_.samples) : Json("each method's own")},
         {"maps", "raw: signed float32 at the layer's resolution, before ReLU and normalisation; sha256 of the numbers in the .npy"},
         {"picture", conventions()}};
+    if (!given_.empty()) json["given"] = given_;
+    return json;
 }
 
 Json ExplainFiles::write(const Photo& photo, const Explained& result, const std::vector<std::vector<Evidence>>& evidence, double ms,

@@ -71,7 +71,7 @@ void add_model_options(CLI::App& command, Options& o) {
 void add_image_options(CLI::App& command, Options& o) {
     command
         .add_option("-m,--model", o.source.model,
-                    "a Keras file (.h5, .hdf5) or a name: paws comes with limn, vgg16 after `limn fetch vgg16`")
+                    "a Keras file (.h5, .keras, .weights.h5) or a name: paws comes with limn, vgg16 after `limn fetch vgg16`")
         ->capture_default_str();
     add_model_options(command, o);
     command.add_option("--preprocess", o.preprocess, "auto, caffe, tf, torch, unit or raw (see `limn inspect`)")->capture_default_str();

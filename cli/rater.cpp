@@ -89,6 +89,10 @@ std::vector<std::string> Rater::true_targets(const std::vector<Opened>& opened) 
     for (const Opened& o : opened) {
         targets.push_back(o.entry->label->target());
         if (!targets.back().starts_with("best:")) continue;
+        if (head_.binary()) {  // both sides are right
+            targets.back() = "auto";
+            continue;
+        }
         const Tensor logits = values_of(head_.logits, o.photo.input);
         const auto chosen = choose_targets(targets.back(), head_, logits.values(), logits.values(), request_.labels);
         targets.back() = fixed(chosen.at(0));
@@ -124,7 +128,7 @@ void Rater::add_sensitivity(const Opened& o, const Target& target, PhotoRecord& 
     const double radius = 0.02 * deviation_of(o.photo.input);  // captum's radius, for inputs of deviation 1
     const std::vector<double> found = max_sensitivity(
         [&](const Tensor& input) { return raw_maps(explain_(input, {}, {fixed(target)})[0]); }, o.photo.input, radius, o_.noises, o_.seed);
-    for (std::size_t m = 0; m < found.size(); m++) record.maps[m].second.numbers["sensitivity"] = found[m];
+    for (std::size_t m = 0; m < found.size(); m++) record.maps[m].second.note("sensitivity", found[m]);
 }
 
 // By photo and method: how alike the maps still are, on average over the layers the network forgets one after another.
@@ -142,6 +146,8 @@ std::vector<std::vector<Rater::Numbers>> Rater::sanity_of(const std::vector<Phot
     const Index h = inputs.shape()[1], w = inputs.shape()[2];
     CascadingRandomisation forgetting(ready_.loaded.model, o_.seed);
     while (forgetting.next()) {
+        const Tensor logits = values_of(head_.logits, inputs);
+        if (!std::ranges::all_of(logits.values(), [](float v) { return std::isfinite(v); })) continue;  // what forgets may overflow
         const std::vector<Explained> others = explain_(inputs, {}, targets);
         for (std::size_t i = 0; i < photos.size(); i++)
             for (std::size_t m = 0; m < sums[i].size(); m++) {

@@ -285,7 +285,9 @@ void add_train(CLI::App& app) {
         ->capture_default_str();
 
     command->add_option("--epochs", o->epochs, "default: 20, from scratch 60");
-    command->add_option("--batch", o->batch, "photos a step")->capture_default_str()->check(CLI::Range(1, 1 << 20));
+    command->add_option("--batch", o->batch, "photos a step; a last batch that is not full is left out")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 1 << 20));
     command->add_option("--optimizer", s.optimizer.name, "adam, adamw or sgd")->capture_default_str();
     command->add_option("--lr", o->learning_rate, "learning rate (default: 0.001, sgd 0.05)")->check(CLI::PositiveNumber);
     command->add_option("--momentum", s.optimizer.momentum, "of sgd")->capture_default_str();

@@ -1,7 +1,7 @@
 // The one exception of limn, and the macro that checks what a caller may get wrong.
 //
 // An Error's text is one line for the user: what is wrong, where (file, layer), what was expected, what to do.
-// The command line prints it and exits with 2; a library user catches it. Nothing in limn calls exit().
+// The command line prints it and exits with 2; a library user catches it. No function of the library ends the process.
 #pragma once
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// The element-wise functions limn knows, each with its derivative on the next line.
+// The element-wise functions limn knows (unary_value), and below their derivatives (unary_slope).
 //
 // Names and formulas are Keras's (keras.activations); x is the input, y = f(x) the value already computed.
 #pragma once
@@ -49,7 +49,7 @@ struct UnaryFn {
     bool is_plain_relu() const { return kind == Unary::relu && slope == 0 && threshold == 0 && max_value == HUGE_VAL; }
 };
 
-// How the walk backward passes a ReLU: by its derivative; guided (Springenberg et al. 2015: only positive gradients
+// How the walk backward passes a ReLU: by its derivative; guided (Springenberg et al. 2014: only positive gradients
 // where the input was positive); or deconvnet (Zeiler & Fergus 2014: only positive gradients, whatever the input).
 enum class ReluRule { plain, guided, deconvnet };
 

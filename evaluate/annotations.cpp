@@ -117,14 +117,15 @@ void Annotations::read_table(const fs::path& path, bool with_boxes) {
         LIMN_CHECK(fields.size() == columns.size(), "{} has {} fields, not {}", where, fields.size(), columns.size());
         const auto field = [&](std::ptrdiff_t c) -> const std::string& { return fields[std::size_t(c)]; };
         const std::string said = label >= 0 ? field(label) : "";
-        Row& row = (with_boxes ? boxes_ : labels_)[field(image)];
-        LIMN_CHECK(with_boxes || row.label.empty() || row.label == said, "{}: '{}' was '{}' before and is '{}' now", where, field(image),
-                   row.label, said);
-        if (with_boxes && !row.boxes.empty() && row.label != said) row.label.clear(), row.several = true;
-        if (!row.several) row.label = said;
-        if (with_boxes)
-            row.boxes.push_back(rectangle_of(
-                {number_in(field(edges[0])), number_in(field(edges[1])), number_in(field(edges[2])), number_in(field(edges[3]))}, where));
+        if (with_boxes) {
+            boxes_[field(image)].push_back({said, rectangle_of({number_in(field(edges[0])), number_in(field(edges[1])),
+                                                                number_in(field(edges[2])), number_in(field(edges[3]))},
+                                                               where)});
+            continue;
+        }
+        std::string& before = labels_[field(image)];
+        LIMN_CHECK(before.empty() || before == said, "{}: '{}' was '{}' before and is '{}' now", where, field(image), before, said);
+        before = said;
     }
 }
 
@@ -139,7 +140,7 @@ Annotations::Annotations(Sources sources) : sources_(std::move(sources)) {
 }
 
 // A table may name a photo by its path below the folder, by its file's name, or without its ending.
-const Annotations::Row* Annotations::row_of(const std::map<std::string, Row>& table, const fs::path& photo) const {
+template <class Row> static const Row* row_of(const std::map<std::string, Row>& table, const fs::path& photo) {
     for (const std::string& name : {photo.generic_string(), photo.filename().string(), photo.stem().string()})
         if (const auto found = table.find(name); found != table.end()) return &found->second;
     return nullptr;
@@ -161,31 +162,34 @@ fs::path Annotations::box_file(const fs::path& photo) const {
     return fs::is_directory(sources_.boxes) ? file_beside(sources_.boxes, photo, {".xml"}) : fs::path();
 }
 
+std::vector<NamedBox> Annotations::objects_of(const fs::path& photo) const {
+    if (const auto* rows = row_of(boxes_, photo)) return *rows;
+    const fs::path file = box_file(photo);
+    return file.empty() ? std::vector<NamedBox>{} : read_voc(file);
+}
+
 std::string Annotations::label_of(const fs::path& photo) const {
-    if (const Row* row = row_of(labels_, photo)) return row->label;
-    if (const Row* row = row_of(boxes_, photo); row && !row->label.empty()) return row->label;
-    if (const fs::path file = box_file(photo); !file.empty()) {
-        const std::vector<NamedBox> objects = read_voc(file);
-        if (!objects.empty() && std::all_of(objects.begin(), objects.end(), [&](const NamedBox& o) { return o.name == objects[0].name; }))
-            return objects[0].name;  // several kinds: which one the photo is of, nobody says
-    }
+    if (const std::string* label = row_of(labels_, photo)) return *label;
+    const std::vector<NamedBox> objects = objects_of(photo);
+    if (!objects.empty() && !objects[0].name.empty() &&
+        std::ranges::all_of(objects, [&](const NamedBox& o) { return o.name == objects[0].name; }))
+        return objects[0].name;  // several kinds: which one the photo is of, nobody says
     return photo.has_parent_path() ? photo.begin()->string() : "";
 }
 
 Truth Annotations::of(const fs::path& photo, Index height, Index width) const {
     Truth truth;
     truth.label = label_of(photo);
-    const auto add = [&](const Rectangle& box, const std::string& where) {
+    const std::vector<NamedBox> objects = objects_of(photo);
+    const bool is_named = std::ranges::any_of(objects, [&](const NamedBox& o) { return o.name == truth.label; });
+    for (const auto& [name, box] : objects) {
         const Rectangle cut{std::max<Index>(0, box.left), std::max<Index>(0, box.top), std::min(width - 1, box.right),
                             std::min(height - 1, box.bottom)};
-        LIMN_CHECK(cut.left <= cut.right && cut.top <= cut.bottom, "{}: box {} {} {} {} lies outside its photo of {}x{} (width x height)",
-                   where, box.left, box.top, box.right, box.bottom, width, height);
-        truth.boxes.push_back(cut);
-    };
-    if (const Row* row = row_of(boxes_, photo))
-        for (const Rectangle& box : row->boxes) add(box, sources_.boxes.string() + ": " + photo.generic_string());
-    if (const fs::path file = box_file(photo); !file.empty())
-        for (const NamedBox& named : read_voc(file)) add(named.box, file.string());
+        LIMN_CHECK(cut.left <= cut.right && cut.top <= cut.bottom,
+                   "{}: {}: box {} {} {} {} lies outside its photo of {}x{} (width x height)", sources_.boxes.string(),
+                   photo.generic_string(), box.left, box.top, box.right, box.bottom, width, height);
+        if (!is_named || name == truth.label) truth.boxes.push_back(cut);
+    }
     if (const fs::path file = mask_file(photo); !file.empty()) {
         truth.mask = read_mask(file, sources_.mask_value), truth.drawn = true;
         LIMN_CHECK(truth.mask.shape() == (Shape{height, width}), "{}: is a mask of {}x{}, but its photo has {}x{} pixels (width x height)",

@@ -4,7 +4,7 @@
 //     masks   a folder of pictures, NAME.png (or .jpg, .bmp): 1 = object; without a 1, and among grey levels, all that is not 0
 //             (in a JPEG, whose pixels are not exact, from 128 on).
 //             Trimaps of the Oxford-IIIT Pet data set: 1 = animal, 2 = background, 3 = border (left out)
-//     labels  a table: image,label; else the object's name in the VOC file, else the photo's sub-folder
+//     labels  a table: image,label; else the boxes' table, else the object's name in the VOC file, else the photo's sub-folder
 //
 // Coordinates are taken as they stand: pixels from 0, both ends included, cut to the photo (VOC's count from 1: one pixel off, as in
 // wsolevaluation). Files that are damaged or contradict the photo are Errors; a photo without a file has no truth.
@@ -28,8 +28,14 @@ struct Label {
 // A class name, an index, a range 281-285, or several with commas; none if the text is nothing of that.
 std::optional<Label> label_named(const std::string& text, const std::vector<std::string>& names, Index classes);
 
+struct NamedBox {
+    std::string name;  // of the object; empty if nobody says
+    Rectangle box;
+};
+
 struct Truth {
-    std::vector<Rectangle> boxes;  // as given; where no boxes are asked for, the one around the mask
+    std::vector<Rectangle> boxes;  // as given; of several kinds those that are named like the label, if there are any (as in ILSVRC and
+                                   // the pointing game). Where no boxes are asked for, the one around the mask
     Tensor mask;                   // (H,W) bytes (localisation.h), or empty; where no masks are asked for, the boxes filled
     bool drawn = false;            // is the mask one that people drew, pixel by pixel?
     std::string label;             // as it is written; empty if nobody says
@@ -50,23 +56,15 @@ public:
     std::filesystem::path box_file(const std::filesystem::path& photo) const;   // its own, no table; empty if there is none
 
 private:
-    struct Row {
-        std::string label;
-        bool several = false;  // boxes of several kinds
-        std::vector<Rectangle> boxes;
-    };
     void read_table(const std::filesystem::path& path, bool with_boxes);
-    const Row* row_of(const std::map<std::string, Row>& table, const std::filesystem::path& photo) const;
+    std::vector<NamedBox> objects_of(const std::filesystem::path& photo) const;
 
     Sources sources_;
-    std::map<std::string, Row> boxes_, labels_;  // by the name in the table
+    std::map<std::string, std::vector<NamedBox>> boxes_;  // by the name in the table
+    std::map<std::string, std::string> labels_;
 };
 
-// Objects of a Pascal VOC file, each with its name.
-struct NamedBox {
-    std::string name;
-    Rectangle box;
-};
+// Objects of a Pascal VOC file.
 std::vector<NamedBox> read_voc(const std::filesystem::path& path);
 
 // (H,W) bytes from a picture whose pixels are numbers (or grey levels).

@@ -39,8 +39,8 @@ Tensor masked(const Tensor& input, const Tensor& heat) {
     return out;
 }
 
-double drop(double before, double after) { return before > 0 ? 100 * std::max(0.0, before - after) / before : 0; }
-double increase(double before, double after) { return after > before ? 100 : 0; }
+double drop(double before, double after) { return before > 0 ? 100 * std::max(before - after, 0.0) / before : std::nan(""); }
+double increase(double before, double after) { return after > before ? 100 : after <= before ? 0 : std::nan(""); }
 
 std::vector<Index> steps_of_pixels(Index pixels, Index at_a_time) {
     LIMN_CHECK(at_a_time >= 1, "{} pixels a step: should be at least 1", at_a_time);
@@ -162,8 +162,8 @@ std::vector<double> max_sensitivity(const MapMaker& explain, const Tensor& input
         const std::vector<Tensor> others = explain(noisy);
         LIMN_CHECK(others.size() == maps.size(), "{} maps of a noisy input, not {}", others.size(), maps.size());
         for (std::size_t m = 0; m < maps.size(); m++) {
-            const double own = norm(maps[m]);
-            largest[m] = std::max(largest[m], norm(maps[m], others[m]) / (own > 0 ? own : 1));
+            const double own = norm(maps[m]), change = norm(maps[m], others[m]) / (own > 0 ? own : 1);
+            largest[m] = std::isnan(own + change) ? std::nan("") : std::max(largest[m], change);  // max keeps an earlier NaN
         }
     }
     return largest;

@@ -21,7 +21,8 @@ std::vector<double> scores_of(const Scorer& scorer, Index count, const std::func
 Tensor masked(const Tensor& input, const Tensor& heat);
 
 // Chattopadhay et al. 2018 (Grad-CAM++), section 4.1. before: the score of the whole input; after: of the masked one.
-double drop(double before, double after);      // 100 * max(0, before - after) / before; their mean is the average drop, in percent
+// 100 * max(0, before - after) / before; their mean is the average drop, in percent. NaN for a score that is not above 0: it has no share.
+double drop(double before, double after);
 double increase(double before, double after);  // 100 if the score rose, else 0; their mean is the increase in confidence, in percent
 
 // ---- insertion and deletion (Petsiuk et al. 2018, RISE, section 4.2)
@@ -51,7 +52,7 @@ Tensor blurred(const Tensor& input, Index taps = 11, double deviation = 5);
 
 // ---- sensitivity (Yeh et al. 2019, "On the (in)fidelity and sensitivity of explanations", definition 3, as captum computes it)
 // The largest ||map(x + d) - map(x)|| / ||map(x)|| over `samples` seeded uniform noises d of at most `radius` (Frobenius norms; a map
-// of norm 0 divides by 1). explain: an input (1,H,W,c) -> its maps by several methods; the result: one number a method.
+// of norm 0 divides by 1; NaN for maps with NaN). explain: an input (1,H,W,c) -> its maps by several methods; the result: one number a method.
 using MapMaker = std::function<std::vector<Tensor>(const Tensor& input)>;
 std::vector<double> max_sensitivity(const MapMaker& explain, const Tensor& input, double radius, Index samples, std::uint64_t seed);
 

@@ -51,7 +51,7 @@ bool Available::allow(Needs needs) const {
         case Needs::region:
         case Needs::box: return box;
         case Needs::mask: return masks;
-        case Needs::box_and_label: return box && labels;
+        case Needs::box_and_label: return box && labels && (maps_of_labels || maps_of_answers);
         case Needs::box_of_label: return box && labels && maps_of_labels;
     }
     return false;
@@ -61,7 +61,8 @@ static const char* remedy(Needs needs) {
     switch (needs) {
         case Needs::nothing: return "nothing";
         case Needs::mask: return "masks: --masks FOLDER";
-        case Needs::box_and_label: return "boxes and labels: --boxes PATH or --masks FOLDER, and --truth FILE.csv or class folders";
+        case Needs::box_and_label:
+            return "boxes and labels: --boxes PATH or --masks FOLDER, --truth FILE.csv or class folders, and --target auto or label";
         case Needs::box_of_label: return "boxes, labels and maps of the true class: --target label";
         default: return "to know where the objects are: --boxes PATH or --masks FOLDER";
     }

@@ -14,7 +14,7 @@ enum class Needs {
     region,   // masks, else boxes
     mask,
     box,            // boxes, else those around the masks
-    box_and_label,  // ... and the true class
+    box_and_label,  // ... and the true class, and maps of it or of the class that is answered
     box_of_label    // ... and maps of the true class
 };
 
@@ -30,7 +30,7 @@ struct Metric {
 std::span<const Metric> metrics();
 
 struct Available {
-    bool masks = false, boxes = false, labels = false, maps_of_labels = false;
+    bool masks = false, boxes = false, labels = false, maps_of_labels = false, maps_of_answers = false;
     bool allow(Needs needs) const;
 };
 // auto: what the truth allows, without the expensive ones; all: with them; or names, each an Error if it is unknown or its truth is missing.

@@ -31,7 +31,7 @@ static Tensor nearest(const Tensor& mask, Index height, Index width) {
 void rate_place(const RatingSettings& settings, const Tensor& raw, const Truth& truth, Index height, Index width,
                 const std::optional<Answer>& answer, Rating& rating) {
     const auto note = [&](const char* id, double value) {
-        if (settings.wants(id) && !std::isnan(value)) rating.numbers[id] = value;
+        if (settings.wants(id)) rating.note(id, value);
     };
     const bool region = holds_object(truth.mask), boxes = !truth.boxes.empty();
     if (!region && !boxes) return;
@@ -77,16 +77,16 @@ void rate_faithfulness(const RatingSettings& settings, const Tensor& raw, const 
     const std::vector<Index> steps = steps_of_pixels(heat.size(), settings.step > 0 ? settings.step : input.shape()[2]);
     if (settings.wants("drop") || settings.wants("increase")) {
         const double after = scorer(masked(input, heat)).at(0);
-        if (settings.wants("drop")) rating.numbers["drop"] = drop(score, after);
-        if (settings.wants("increase")) rating.numbers["increase"] = increase(score, after);
+        if (settings.wants("drop")) rating.note("drop", drop(score, after));
+        if (settings.wants("increase")) rating.note("increase", increase(score, after));
     }
-    if (settings.wants("deletion")) rating.numbers["deletion"] = area_by_steps(deletion_curve(scorer, input, heat, steps));
-    if (settings.wants("insertion")) rating.numbers["insertion"] = area_by_steps(insertion_curve(scorer, input, heat, steps));
+    if (settings.wants("deletion")) rating.note("deletion", area_by_steps(deletion_curve(scorer, input, heat, steps)));
+    if (settings.wants("insertion")) rating.note("insertion", area_by_steps(insertion_curve(scorer, input, heat, steps)));
     if (settings.wants("road")) {
         RoadOptions options;
         options.noise *= deviation_of(input);  // the paper's inputs have deviation 1
         options.seed = settings.seed;
-        rating.numbers["road"] = road(scorer, input, heat, options);
+        rating.note("road", road(scorer, input, heat, options));
     }
 }
 

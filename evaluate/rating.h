@@ -4,6 +4,7 @@
 // the largest value 1. At the photo's size it meets masks and boxes, at 224x224 the benchmark's sweeps, at the input's size the network.
 #pragma once
 
+#include <cmath>
 #include <map>
 #include <optional>
 
@@ -14,9 +15,12 @@
 namespace limn {
 
 struct Rating {
-    std::map<std::string, double> numbers;  // by metric; without those that do not apply
-    std::string box_hits;                   // for MaxBoxAcc (localisation.h)
-    PixelCounts pixels;                     // for PxAP
+    std::map<std::string, double> numbers;  // by metric; without those that do not apply, or are not finite
+    void note(const std::string& id, double value) {
+        if (std::isfinite(value)) numbers[id] = value;
+    }
+    std::string box_hits;  // for MaxBoxAcc (localisation.h)
+    PixelCounts pixels;    // for PxAP
 };
 
 struct RatingSettings {

@@ -47,7 +47,8 @@ Table table_of(const std::vector<PhotoRecord>& records, const std::vector<Metric
     table.columns = columns;
     std::vector<std::string> names;
     std::map<std::string, std::vector<const Rating*>> ratings;
-    const bool asks_where = std::ranges::any_of(columns, [](const Metric& m) { return m.needs != Needs::nothing; });
+    const auto is_of_place = [](const Metric& m) { return m.needs == Needs::region || m.needs == Needs::mask || m.needs == Needs::box; };
+    const bool asks_where = std::ranges::any_of(columns, is_of_place);
     for (const PhotoRecord& record : records) {
         if (!record.problem.empty()) {
             table.left_out.push_back(record.photo + ": " + record.problem);
@@ -59,7 +60,7 @@ Table table_of(const std::vector<PhotoRecord>& records, const std::vector<Metric
             if (!ratings.contains(name)) names.push_back(name);
             ratings[name].push_back(&rating);
             placed |= !rating.box_hits.empty() || !rating.pixels.object.empty();
-            for (const Metric& metric : columns) placed |= metric.needs != Needs::nothing && rating.numbers.contains(metric.id);
+            for (const Metric& metric : columns) placed |= is_of_place(metric) && rating.numbers.contains(metric.id);
         }
         table.without_place += asks_where && !placed;
     }

@@ -26,7 +26,7 @@ bool is_best(const Table& table, std::size_t row, std::size_t column);
 
 std::string number_text(const Metric& metric, double value);         // 87.3 or 0.412
 std::string terminal_text(const Table& table, std::size_t columns);  // as wide as the terminal; several tables if need be
-std::string csv_text(const Table& table);                            // method,METRIC,METRIC low,METRIC high,METRIC photos,...
+std::string csv_text(const Table& table);                            // method,baseline,METRIC,METRIC low,METRIC high,METRIC photos,...
 std::string json_text(const Table& table, const NamedTexts& settings);
 
 }  // namespace limn

@@ -2,13 +2,14 @@
 // ask to stop. Names and order are those of Keras's callbacks. Your own takes about ten lines:
 //
 //     class Bell : public Callback {
+//         std::string name() const override { return "bell"; }
 //         void on_epoch_end(Epoch& epoch) override {
 //             if (epoch.scalar("val_accuracy") > 0.95) std::fputs("\a", stderr);
 //         }
 //     };
 //
 // Callbacks are called in the order in which they were added: those that make pictures (train/cam_logger.h) before those
-// that write them down (train/tensorboard.h, train/wandb.h, train/report.h). One that throws is left out from
+// that write them down (train/tensorboard.h, train/wandb.h, train/training_report.h). One that throws is left out from
 // then on, with one warning: a full disk in a log must not end a training.
 #pragma once
 

@@ -1,4 +1,4 @@
-// Photos in and pictures out, in 8-bit RGB. image.cpp is the only file that knows stb.
+// Photos in and pictures out, in 8-bit RGB. image.cpp is the only file that knows stb's decoders and writers.
 //
 // The way of a photo: read_image (file -> Image, upright) -> resize (resize.cpp) -> to_tensor. What a network expects of the
 // numbers (scale, order of the channels) is not known here: see weights/preprocessing.h.

@@ -51,13 +51,41 @@ TEST_CASE("every method's maps pass every check that applies to them") {
     }
 }
 
+TEST_CASE("a fused map stands for its layers: the worst of their gradients, and the limit of rounding where ReLUs and pools decide") {
+    Case c({"grad-cam", "layercam"});
+    c.request.layers.push_back(c.loaded.model.inputs[0]);
+    c.request.fusion = Fusion::mean;
+    c.result = explain(cpu_backend(), c.loaded.model, c.image, c.request)[0];
+    const auto evidence = c.evidence();
+    REQUIRE(evidence.size() == 4);
+    for (const auto& of_map : evidence) {
+        CHECK(of_map[0].text.find("at conv, image") != std::string::npos);
+        for (const char* check : {"gradient", "rounding", "agreement", "repeats"}) CHECK(passed(of_map, check));
+    }
+}
+
 TEST_CASE("the likeness to another photo: verified in double, too; an embedding of zeros is like nothing") {
     const TinyModel tiny;
     const OwnScore likeness = similarity_to(cpu_backend(), tiny.loaded.model, random_tensor({1, 16, 16, 3}, 4), "other.jpg");
     const Case c({"grad-cam", "hirescam"}, likeness);
     for (const auto& of_map : c.evidence())
         for (const Evidence& e : of_map) CHECK_MESSAGE(e.passed, e.check, ": ", e.text);
-    // the cosine itself
+    // the cosine itself, of two photos and of a photo with itself
+    const auto embedding = [&](std::uint64_t seed) {
+        Tape tape(reference_backend());
+        return tiny.loaded.model.forward(tape, {random_tensor({1, 16, 16, 3}, seed)}, {}, {&likeness.node, 1})[std::size_t(likeness.node)]
+            .value;
+    };
+    const Tensor other = embedding(4);
+    for (std::uint64_t seed : {3, 4}) {
+        const Tensor own = embedding(seed);
+        double dot = 0, a = 0, b = 0;
+        for (Index i = 0; i < own.size(); i++)
+            dot += own.at_flat(i) * other.at_flat(i), a += own.at_flat(i) * own.at_flat(i), b += other.at_flat(i) * other.at_flat(i);
+        Tape tape(reference_backend());
+        CHECK(likeness.function(tape, Var{own}).value.at_flat(0) == doctest::Approx(dot / std::sqrt(a * b)).epsilon(1e-6));
+        if (seed == 4) CHECK(dot / std::sqrt(a * b) == doctest::Approx(1));
+    }
     for (DType dtype : {DType::f32, DType::f64}) {
         const Tensor e = random_tensor({3, 6}, 5, -1, 1, dtype);
         Tensor rows({3, 6}, dtype);
@@ -83,6 +111,25 @@ TEST_CASE("a map that is not what the network gives is found out") {
         CHECK_FALSE(passed(evidence[i], "agreement"));
         CHECK_FALSE(passed(evidence[i], "repeats"));
         if (c.result.maps[i].method != "ablation-cam") CHECK_FALSE(passed(evidence[i], "completeness"));
+    }
+}
+
+TEST_CASE("weights that are not the file's are found out: the gradient in double is another, also where maps are fused") {
+    Case c({"grad-cam"});
+    for (const bool fuse : {false, true}) {
+        if (fuse) c.request.layers.push_back(c.loaded.model.inputs[0]), c.request.fusion = Fusion::mean;
+        c.result = explain(cpu_backend(), c.loaded.model, c.image, c.request)[0];
+        Model exact = load_model({(c.folder / "tiny.h5").string(), "", ""}).model;
+        for (Layer* layer : exact.weighted_layers())
+            if (layer->name == "scores") {
+                Tensor kernel = layer->weights[0].value.clone();
+                for (Index i = 0; i < kernel.size(); i += 2) kernel.data()[i] *= 1.01f;
+                layer->weights[0].value = kernel;
+            }
+        for (const auto& of_map : verify(cpu_backend(), c.loaded.model, exact, c.image, c.request, c.result)) {
+            CHECK_FALSE(passed(of_map, "rounding"));
+            CHECK(passed(of_map, "gradient"));
+        }
     }
 }
 

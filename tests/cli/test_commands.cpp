@@ -167,6 +167,12 @@ TEST_CASE("the manifest names everything a map depends on, with fingerprints; th
     CHECK(once["maps"][0]["sha256"] != other["maps"][0]["sha256"]);
     CHECK(other["manifest"]["seed"] == 2);
     CHECK(once["manifest"]["samples"] == 20);
+    CHECK(!once["manifest"].contains("given"));
+    Json config = tiny_config();
+    config["config"]["layers"].insert(config["config"]["layers"].begin() + 1, layer_json("Lambda", "scale", Json::object()));
+    write_model(desk.model, config.dump(), tiny_weights());
+    const Json given = manifest({"--lambda", "scale: x/2"})["manifest"]["given"];
+    CHECK(given["lambda"]["scale"] == "x/2");
     CHECK(once["manifest"]["model"]["sha256"] == digest_of_file("sha256", desk.model));
     for (const char* key : {"limn", "backend", "threads", "image", "input", "score", "picture"}) CHECK(once["manifest"].contains(key));
 }
@@ -181,6 +187,13 @@ TEST_CASE("--verify prints the evidence beside each map") {
     CHECK(o.out.find("PASS saliency at image: gradient") != std::string::npos);
     const Json json = Json::parse(slurp(desk / "out" / "photo.json"));
     CHECK(json["maps"][0]["verification"].size() == 5);
+
+    // each photo by its own target
+    write_text(desk / "targets.txt", "2\n0\n");
+    const CommandResult two = limn_command({"explain", desk.photo, desk.photo, "--model", desk.model, "--targets",
+                                            (desk / "targets.txt").string(), "--verify", "--out", desk.out},
+                                           desk);
+    CHECK_MESSAGE(two.status == 0, two.out, two.err);
 }
 
 TEST_CASE("without --model the bundled cat/dog model answers: the sample photo is a cat, and CAM and Grad-CAM are one map") {
@@ -218,6 +231,18 @@ TEST_CASE("many photos in one call, also of the same name, and of their own size
     REQUIRE(o.status == 0);
     CHECK(read_npy(desk / "out" / "photo.grad-cam.conv.npy").shape() == (Shape{20, 30}));
     CHECK(read_npy(desk / "out" / "photo-2.grad-cam.conv.npy").shape() == (Shape{31, 17}));
+
+    // one of them is called as another would be
+    write_png(desk / "photo-2.png", gradient_image(12, 13));
+    write_png(desk / "other" / "photo.png", gradient_image(14, 15));
+    const CommandResult three =
+        limn_command({"explain", (desk / "photo-2.png").string(), desk.photo, (desk / "other" / "photo.png").string(), "--model",
+                      (desk / "any.h5").string(), "--size", "native", "--out", desk.out, "--save", "npy"},
+                     desk);
+    REQUIRE_MESSAGE(three.status == 0, three.err);
+    CHECK(read_npy(desk / "out" / "photo-2.grad-cam.conv.npy").shape() == (Shape{12, 13}));
+    CHECK(read_npy(desk / "out" / "photo.grad-cam.conv.npy").shape() == (Shape{20, 30}));
+    CHECK(read_npy(desk / "out" / "photo-3.grad-cam.conv.npy").shape() == (Shape{14, 15}));
 }
 
 TEST_CASE("run returns arrays that belong together") {
@@ -381,7 +406,8 @@ TEST_CASE("models that cannot be opened: exit 2 and one clear line") {
     config["config"]["layers"][1]["class_name"] = "Conv2DD";
     with("an unknown layer", config, tiny_weights(), "is a Conv2DD, which limn does not know (the nearest it knows is Conv2D)");
     config["config"]["layers"][1]["class_name"] = "Custom>Capsule";
-    with("a class of one's own", config, tiny_weights(), "is a Custom>Capsule, which limn does not know (if the class is your own: limn never runs");
+    with("a class of one's own", config, tiny_weights(),
+         "is a Custom>Capsule, which limn does not know (if the class is your own: limn never runs");
     config = tiny_config();
     config["config"]["layers"][1]["config"]["filters"] = -3;
     with("negative filters", config, tiny_weights(), "-3 filters make no sense");

@@ -156,6 +156,23 @@ TEST_CASE("labels: from a table, from VOC, from the folder, in this order") {
     CHECK(complaint([&] { Annotations({{}, {}, desk.text("odd.csv", "image,place\na,b\n")}); }).find("image,label") != std::string::npos);
 }
 
+TEST_CASE("boxes of several kinds: those of the photo's label count; where none is named like it, all") {
+    const Desk desk;
+    const std::string both = voc(object_xml("cat", 0, 0, 1, 1) + object_xml("dog", 2, 2, 3, 3) + object_xml("cat", 4, 4, 5, 5));
+    desk.text("xml/a.xml", both);
+    const std::string table = desk.text("boxes.csv", "a.jpg,cat,0,0,1,1\na.jpg,dog,2,2,3,3\na.jpg,cat,4,4,5,5\n");
+    const std::string labels = desk.text("labels.csv", "image,label\na.jpg,cat\n");
+    const std::vector<Rectangle> cats{{0, 0, 1, 1}, {4, 4, 5, 5}};
+    for (const std::filesystem::path& boxes : {desk / "xml", std::filesystem::path(table)}) {
+        const Truth truth = Annotations({boxes, {}, labels}).of("a.jpg", 8, 8);
+        CHECK(truth.boxes == cats);
+        CHECK(regions(truth.mask)[2 * 8 + 2] == background);  // the dog
+        CHECK(Annotations({boxes, {}, {}}).of("dog/a.jpg", 8, 8).boxes == std::vector<Rectangle>{{2, 2, 3, 3}});
+        CHECK(Annotations({boxes, {}, {}}).of("pets/a.jpg", 8, 8).boxes.size() == 3);
+        CHECK(Annotations({boxes, {}, {}}).of("a.jpg", 8, 8).boxes.size() == 3);
+    }
+}
+
 TEST_CASE("a label is a class name, an index, a range, or several") {
     CHECK(label_named("dog", animals, 3)->target() == "1");
     CHECK(label_named("3", animals, 3)->target() == "2");  // a name first

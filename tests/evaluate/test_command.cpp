@@ -127,6 +127,7 @@ TEST_CASE("evaluate: a run that was stopped ends as one that was not") {
     same();
     CHECK_FAILS(desk.evaluate({"--boxes", desk.boxes, "--method", "cam"}),
                 "method was 'grad-cam,cam' and is 'cam' now; take another --out");
+    CHECK_FAILS(desk.evaluate({"--boxes", desk.boxes, "--method", "grad-cam,cam", "--exact"}), "exact was '' and is 'yes' now");
     same();
     // photos of the same names in another folder are others; so is a table that was changed
     std::filesystem::copy(desk.photos, desk / "others");
@@ -173,6 +174,7 @@ TEST_CASE("evaluate: killed at any moment, it goes on") {
     kill(child, SIGKILL);
     int status = 0;
     waitpid(child, &status, 0);
+    if (!WIFSIGNALED(status)) MESSAGE("skipped: it had ended before it was killed");
     CHECK(desk.evaluate({"--metrics", "all"}).status == 0);
     const std::string resumed = desk.result("results.json");
     std::filesystem::remove_all(desk.out);
@@ -281,7 +283,9 @@ TEST_CASE("evaluate: masks, boxes and results in the folder of photos are no pho
     const CommandResult r = desk.evaluate({"--masks", desk.photos + "/masks", "--method", "cam,cam,all"});
     CHECK_MESSAGE(r.status == 0, r.err);
     CHECK(desk.json()["photos"] == Desk::count);
-    CHECK(r.out.find("\ncam ") == r.out.find("\ncam"));
+    const std::string asked = "," + desk.json()["settings"]["method"].get<std::string>() + ",";
+    REQUIRE(asked.find(",cam,") != std::string::npos);
+    CHECK(asked.find(",cam,") == asked.rfind(",cam,"));
 }
 
 TEST_CASE("evaluate: if no photo can be rated, that is no success") {
@@ -308,7 +312,35 @@ TEST_CASE("evaluate: a single sigmoid has two sides") {
         desk.evaluate({"--labels", (desk / "names").string(), "--truth", (desk / "labels.csv").string(), "--target", "label", "--boxes",
                        desk.boxes, "--metrics", "top1-error,top5-error,drop,sensitivity", "--noises", "1"});
     CHECK_MESSAGE(r.status == 0, r.err);
-    CHECK(desk.numbers("grad-cam")["top5-error"]["value"] <= desk.numbers("grad-cam")["top1-error"]["value"]);
+    const Json numbers = desk.numbers("grad-cam");
+    CHECK(numbers.at("top5-error").at("value").get<double>() <= numbers.at("top1-error").at("value").get<double>());
+
+    // where both are right, the side that is predicted is explained
+    write_file(desk / "labels.csv", std::string("image,label\np00,0-1\np01,1\n"));
+    std::filesystem::remove_all(desk.out);
+    const CommandResult both = desk.evaluate({"--truth", (desk / "labels.csv").string(), "--target", "label", "--metrics", "drop"});
+    CHECK_MESSAGE(both.status == 0, both.err);
+    CHECK(desk.json()["photos"] == 2);
+    std::istringstream lines(desk.result("photos.jsonl"));
+    std::string line;
+    for (int i = 0; i < 2; i++) std::getline(lines, line);
+    const Json record = Json::parse(line);
+    CHECK(record["photo"] == "p00.png");
+    CHECK(record["target"] == record["predicted"]);
+}
+
+TEST_CASE("evaluate: scores that are no numbers rate nothing, and the run ends") {
+    const Desk desk;
+    Json config = tiny_config();
+    Json& layers = config["config"]["layers"];
+    layers.insert(layers.begin() + 1, layer_json("Lambda", "brightness", Json::object()));
+    write_model(desk.model, config.dump(), tiny_weights());
+    // the logarithm of the photos' pixels is a number; of those that deletion takes away it is not
+    const CommandResult r = desk.evaluate({"--preprocess", "unit", "--lambda", "brightness: log(x)", "--metrics", "insertion,deletion"});
+    CHECK_MESSAGE(r.status == 0, r.err);
+    CHECK(desk.json()["photos"] == Desk::count);
+    CHECK(desk.numbers("grad-cam").contains("insertion"));
+    CHECK(!desk.numbers("grad-cam").contains("deletion"));
 }
 
 TEST_CASE("evaluate: one clear line for what cannot be done") {
@@ -320,6 +352,11 @@ TEST_CASE("evaluate: one clear line for what cannot be done") {
     CHECK_FAILS(desk.evaluate({"--target", "top:2"}), "one class a photo is rated, not 2");
     CHECK_FAILS(desk.evaluate({"--boxes", "missing.csv"}), "missing.csv: does not exist");
     CHECK_FAILS(desk.evaluate({"--mask-value", "x"}), "--mask-value x: auto, or 0 to 255");
+    CHECK_FAILS(desk.evaluate({"--boxes", desk.boxes, "--target", "1", "--metrics", "top1-error"}), "--target auto or label");
+    const std::filesystem::path odd = std::filesystem::path(desk.photos) / "caf\xe9.png";
+    std::filesystem::copy(std::filesystem::path(desk.photos) / "p00.png", odd);
+    CHECK_FAILS(desk.evaluate(), "the name of this photo is not UTF-8");
+    std::filesystem::remove(odd);
     CHECK_FAILS(desk.evaluate({"--layer", "nonsense"}), "nonsense");
     make_folder(desk / "empty");
     CHECK_FAILS(limn_command({"evaluate", (desk / "empty").string(), "--model", desk.model}, desk), "is a directory without pictures");

@@ -2,6 +2,7 @@
 // Cases of xplique (tests/metrics/test_fidelity.py), RISE (evaluation.py), captum (tests/metrics/test_sensitivity.py) in our words.
 #include "autograd/gradcheck.h"
 #include "evaluate/faithfulness.h"
+#include "evaluate/rating.h"
 #include "evaluate/road.h"
 #include "evaluate/similarity.h"
 #include "tests/support.h"
@@ -40,9 +41,38 @@ TEST_CASE("a masked input is the input times the map, in every channel") {
 TEST_CASE("drop and increase of the score") {
     CHECK(drop(0.5, 0.2) == doctest::Approx(60));
     CHECK(drop(0.5, 0.7) == 0);
-    CHECK(drop(0, 0) == 0);
     CHECK(increase(0.5, 0.7) == 100);
     CHECK(increase(0.5, 0.5) == 0);
+    // a share of nothing, or of less than nothing (a linear head), is no share; and a score that is no number is no good one
+    CHECK(std::isnan(drop(0, 0)));
+    CHECK(std::isnan(drop(-1, -2)));
+    CHECK(std::isnan(drop(0.5, std::nan(""))));
+    CHECK(std::isnan(increase(0.5, std::nan(""))));
+}
+
+TEST_CASE("a rating holds the numbers that were asked for, each its own: a sum of four pixels, by hand") {
+    CHECK(deviation_of(line({1, 3})) == 1);
+    const Tensor input = line({1, 2, 3, 4}), raw = heat_of_line({8, 6, 4, 2});
+    const Scorer whole = each([](const Tensor& x) { return sum(x); });
+    RatingSettings settings{chosen_metrics({"drop", "increase", "insertion", "deletion", "road"}, {}), 1};
+    Rating rating;
+    rate_faithfulness(settings, raw, input, whole, 10, rating);
+    CHECK(rating.numbers.size() == 5);
+    CHECK(rating.numbers["drop"] == doctest::Approx(50));  // 1 + 2 * .75 + 3 * .5 + 4 * .25 = 5
+    CHECK(rating.numbers["increase"] == 0);
+    CHECK(rating.numbers["deletion"] == doctest::Approx((10 / 2. + 9 + 7 + 4 + 0 / 2.) / 4));
+    const Tensor start = blurred(input);
+    double score = sum(start), area = score / 2;
+    for (Index i = 0; i < 4; i++) score += double(input.data()[i] - start.data()[i]), area += i < 3 ? score : score / 2;
+    CHECK(rating.numbers["insertion"] == doctest::Approx(area / 4));
+    RoadOptions noisy;
+    noisy.noise *= deviation_of(input);
+    CHECK(rating.numbers["road"] == road(whole, input, heat_of_line({1, 0.75f, 0.5f, 0.25f}), noisy));
+
+    rating = {};
+    settings.metrics = chosen_metrics({"increase"}, {});
+    rate_faithfulness(settings, raw, input, whole, 4, rating);
+    CHECK(rating.numbers == std::map<std::string, double>{{"increase", 100}});
 }
 
 TEST_CASE("steps: so many pixels at a time, or so many points") {
@@ -158,6 +188,13 @@ TEST_CASE("sensitivity: 0 where the map does not follow the input, the noise's s
     const auto zero = [](const Tensor&) { return std::vector<Tensor>{Tensor::zeros({2, 2})}; };  // 0 / 1, not 0 / 0
     CHECK(max_sensitivity(zero, input, 0.02, 3, 1) == std::vector<double>{0});
     CHECK_THROWS_AS(max_sensitivity(zero, input, 0.02, 0, 1), Error);
+
+    // a map without numbers, be it the first or one in between, is not a steady one
+    Index asked = 0;
+    const auto broken = [&](const Tensor&) {
+        return std::vector<Tensor>{Tensor::full({2, 2}, std::nanf("")), Tensor::full({2, 2}, ++asked == 2 ? std::nanf("") : 1)};
+    };
+    for (double found_of_broken : max_sensitivity(broken, input, 0.02, 3, 1)) CHECK(std::isnan(found_of_broken));
 }
 
 TEST_CASE("imputation: a missing pixel is the weighted mean of its neighbours") {
@@ -241,7 +278,8 @@ TEST_CASE("ROAD is above 0 for a map that ranks pixels as the network does, and 
     CHECK(road(brightness, input, opposite, options) == doctest::Approx(-good).epsilon(1e-3));
     options.noise = 0.01;
     CHECK(road(brightness, input, heat, options) == road(brightness, input, heat, options));
-    CHECK(road(brightness, input, Tensor::full({12, 12}, 1), options) == doctest::Approx(0).epsilon(0.1));  // everything away, twice
+    options.noise = 0;
+    CHECK(road(brightness, input, Tensor::full({12, 12}, 1), options) == 0);  // of equal pixels all go, both times
 }
 
 TEST_CASE("rank correlation (SciPy's number) and its ends") {

@@ -93,6 +93,10 @@ TEST_CASE("metrics: what the truth allows; a wrong wish is said with its remedy"
     CHECK(ids(chosen_metrics({"auto"}, {.masks = true})).find("ap ") != std::string::npos);
     CHECK(ids(chosen_metrics({"auto"}, {.masks = true, .labels = true})).find("top5") == std::string::npos);
     CHECK(chosen_metrics({"all"}, {true, true, true, true}).size() == metrics().size());
+    // the answer's class with another class's box is no answer
+    CHECK(ids(chosen_metrics({"all"}, {true, true, true})).find("top1") == std::string::npos);
+    CHECK(ids(chosen_metrics({"top1-error"}, {.boxes = true, .labels = true, .maps_of_answers = true})) == "top1-error ");
+    CHECK(complaint([] { chosen_metrics({"top1-error"}, {true, true, true}); }).find("--target auto or label") != std::string::npos);
     CHECK(complaint([] { chosen_metrics({"ap"}, {.boxes = true}); }) == "--metrics ap needs masks: --masks FOLDER");
     CHECK(complaint([] { chosen_metrics({"top5-error"}, {true, true, true, false}); }).find("--target label") != std::string::npos);
     CHECK(complaint([] { chosen_metrics({"accuracy"}, {}); }).find("'accuracy'") == std::string::npos);
@@ -218,13 +222,17 @@ TEST_CASE("records: a torn last line is cut off; other damage and other settings
     CHECK(complaint([&] {
               PhotoRecords(path, {{"model", "paws"}, {"seed", "2"}});
           }).find("seed was '1' and is '2' now; take another --out") != std::string::npos);
+    CHECK(complaint([&] {
+              PhotoRecords(path, {{"model", "paws"}});
+          }).find("seed was '1' and is '' now; take another --out") != std::string::npos);
     CHECK(slurp(path) == sound);
     CHECK(complaint([&] { PhotoRecords("/nowhere/photos.jsonl", settings); }).find("cannot be written") != std::string::npos);
     if (std::filesystem::exists("/dev/full")) CHECK(complaint([&] { PhotoRecords("/dev/full", settings); }) != "");
 }
 
 TEST_CASE("the table: means, numbers of the whole set, the best method, and what is unknown") {
-    std::vector<PhotoRecord> records{record("a.jpg", 100, 100), record("b.jpg", 0, 100), {"c.jpg", "cannot be read", {}, {}, {}, 0, {}, {}}};
+    std::vector<PhotoRecord> records{
+        record("a.jpg", 100, 100), record("b.jpg", 0, 100), {"c.jpg", "cannot be read", {}, {}, {}, 0, {}, {}}};
     const Table table = table_of(records, {metric("pointing"), metric("pxap"), metric("maxboxacc"), metric("drop")}, {});
     CHECK(table.photos == 2);
     CHECK(table.left_out == std::vector<std::string>{"c.jpg: cannot be read"});
@@ -249,7 +257,8 @@ TEST_CASE("the table: means, numbers of the whole set, the best method, and what
     CHECK(!json["methods"][1]["numbers"].contains("drop"));
     CHECK(table_of({}, {metric("drop")}, {}).rows.empty());
     CHECK(table_of({{"d.jpg", "", {}, {}, {}, 0, {}, {}}}, {metric("pointing")}, {}).without_place == 1);
-    CHECK(table_of({{"d.jpg", "", {}, {}, {}, 0, {}, {}}}, {metric("drop")}, {}).without_place == 0);  // nobody asked
+    for (const char* other : {"drop", "top1-error"})  // nobody asked; or what is missing may be the label
+        CHECK(table_of({{"d.jpg", "", {}, {}, {}, 0, {}, {}}}, {metric(other)}, {}).without_place == 0);
     CHECK(terminal_text(table_of({}, {metric("drop")}, {}), 80) != "");
 }
 

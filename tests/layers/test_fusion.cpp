@@ -81,7 +81,15 @@ TEST_CASE("what is watched is there, recorded, and of the same value") {
     REQUIRE(values[std::size_t(watched[0])].recorded());
     CHECK(relative_error(y.value, output(model, x)) <= 2e-6);
     const std::vector<Tensor> gradients = tape.gradients(y, Tensor::full(y.shape(), 1), std::array{values[std::size_t(watched[0])]});
-    CHECK(gradients[0].shape() == values[std::size_t(watched[0])].shape());
+    // as where nothing is fused
+    const std::vector<int> all = all_nodes(model);
+    Tape plain(cpu_backend());
+    const std::vector<Var> each = model.forward(plain, {x}, watched, all);
+    const auto at = std::size_t(watched[0]);
+    CHECK(relative_error(values[at].value, each[at].value) <= 2e-6);
+    const Var& end = each[std::size_t(model.outputs[0])];
+    const std::vector<Tensor> expected = plain.gradients(end, Tensor::full(end.shape(), 1), std::array{each[at]});
+    CHECK(relative_error(gradients[0], expected[0]) <= 2e-6);
 }
 
 TEST_CASE("new weights are folded anew, wherever in memory they lie") {

@@ -1,4 +1,7 @@
 // One step of training: losses, gradients of all trainable layers by finite differences, optimisers, schedules.
+#include <map>
+#include <set>
+
 #include "autograd/gradcheck.h"
 #include "autograd/ops.h"
 #include "tests/support.h"
@@ -131,13 +134,55 @@ TEST_CASE("a frozen layer keeps its weights and averages; a batch normalisation 
 }
 
 TEST_CASE("in use, dropout and batch normalisation do what the file says: a tape without a training step") {
-    Model model = chain({-1, 4, 4, 2}, {{"Dropout", "d", {{"rate", 0.9}}}});
-    initialise_for_training(model, 1);
+    const LayerPtr dropout = make_layer({"Dropout", "d", {{"rate", 0.9}}}),
+                   norm = make_layer({"BatchNormalization", "n", {{"epsilon", 0.25}}});
     const Tensor x = random_tensor({2, 4, 4, 2}, 1);
-    Tape first(cpu_backend()), second(cpu_backend());
-    const int out[] = {find_head(model).logits};
-    CHECK(same_bits(model.forward(first, {x}, {}, out)[std::size_t(out[0])].value,
-                    model.forward(second, {x}, {}, out)[std::size_t(out[0])].value));
+    dropout->build({x.shape()}), norm->build({x.shape()});
+    Tape tape(cpu_backend());
+    CHECK(same_bits(dropout->forward(tape, {x}).value, x));
+    const float gamma[] = {2, 3}, beta[] = {0, 1}, mean[] = {0.5f, -0.5f}, variance[] = {0.75f, 2};  // + epsilon: 1, 2.25
+    norm->weights[0].value = Tensor::from({2}, gamma), norm->weights[1].value = Tensor::from({2}, beta);
+    norm->weights[2].value = Tensor::from({2}, mean), norm->weights[3].value = Tensor::from({2}, variance);
+    const Tensor y = norm->forward(tape, {x}).value;
+    for (Index i = 0; i < x.size(); i++)
+        CHECK(y.at_flat(i) == doctest::Approx(i % 2 ? (x.at_flat(i) + 0.5) / 1.5 * 3 + 1 : (x.at_flat(i) - 0.5) * 2).epsilon(1e-6));
+}
+
+TEST_CASE("spatial dropout takes whole channels, stochastic depth whole images") {
+    const auto taken = [](const char* kind, const Shape& shape) {
+        const LayerPtr layer = make_layer({kind, "d", {{"rate", 0.5}}});
+        layer->build({shape});
+        Tape tape(cpu_backend());
+        TrainingStep training{1, {}};
+        tape.training = &training;
+        return layer->forward(tape, {Tensor::full(shape, 1)}).value;
+    };
+    const auto check_groups = [](const Tensor& y, auto group_of) {  // all of a group is 0, or all of it 1 / (1 - rate)
+        std::map<Index, double> seen;
+        for (Index i = 0; i < y.size(); i++) CHECK(seen.try_emplace(group_of(i), y.at_flat(i)).first->second == y.at_flat(i));
+        std::set<double> values;
+        for (const auto& [group, value] : seen) values.insert(value);
+        CHECK(values == std::set<double>{0, 2});
+    };
+    check_groups(taken("SpatialDropout1D", {4, 5, 8}), [](Index i) { return i / 40 * 8 + i % 8; });
+    check_groups(taken("SpatialDropout2D", {4, 5, 6, 8}), [](Index i) { return i / 240 * 8 + i % 8; });
+    check_groups(taken("SpatialDropout3D", {4, 2, 3, 5, 8}), [](Index i) { return i / 240 * 8 + i % 8; });
+    check_groups(taken("StochasticDepth", {16, 3, 3, 2}), [](Index i) { return i / 18; });
+}
+
+TEST_CASE("noise and random changes of photos are the identity") {
+    const Tensor x = random_tensor({2, 4, 4, 3}, 1);
+    for (const char* kind : {"Identity", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization", "RandomFlip",
+                             "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness"}) {
+        CAPTURE(std::string(kind));
+        const LayerPtr layer = make_layer({kind, "noise", {{"rate", 0.5}}});
+        layer->build({x.shape()});
+        Tape tape(cpu_backend());
+        TrainingStep training{1, {}};
+        CHECK(same_bits(layer->forward(tape, {x}).value, x));
+        tape.training = &training;
+        CHECK(same_bits(layer->forward(tape, {x}).value, x));
+    }
 }
 
 TEST_CASE("dropout keeps the mean, forgets the share it is told, and repeats for the same seed only") {

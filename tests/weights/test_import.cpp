@@ -20,6 +20,7 @@ std::vector<fs::path> files_below(const std::string& folder, const std::string& 
     for (const auto& entry : fs::recursive_directory_iterator(shared_data("import/" + folder)))
         if (entry.is_regular_file() && entry.path().string().ends_with(kind)) files.push_back(entry.path());
     std::sort(files.begin(), files.end());
+    CHECK_MESSAGE(!files.empty(), folder, " holds no ", kind);
     return files;
 }
 

@@ -1,5 +1,6 @@
 // Whole models written and read again: the same network, the same numbers. (That real Keras opens them: tests/keras/run.)
 #include "engine/backend.h"
+#include "engine/file.h"
 #include "tests/support.h"
 #include "tests/support_models.h"
 #include "train/initialise.h"
@@ -100,6 +101,10 @@ TEST_CASE("a file that cannot be written leaves the old one") {
     CHECK_FALSE(std::filesystem::exists(folder / "m.h5"));
     initialise_for_training(model, 1);
     CHECK_THROWS_AS(save_model(folder / "none" / "m.h5", model, {}), Error);
+    save_model(folder / "m.h5", model, {});
+    const auto good = read_file(folder / "m.h5");
+    CHECK_THROWS_AS(save_model(folder / "m.h5", build_paws(), {}), Error);
+    CHECK(read_file(folder / "m.h5") == good);
 }
 
 namespace {
