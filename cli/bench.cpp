@@ -121,7 +121,7 @@ void bench(const BenchOptions& o) {
                                     {"load_ms", load_ms},
                                     {"peak_mb", peak_mb}};
         if (!on_gpu.empty()) json["gpu_ms"] = on_gpu;
-        fmt::print("{}\n", json.dump(2));
+        fmt::print("{}\n", json_text(json));
         return;
     }
     fmt::print("{} of {} on {}, {} threads, input {}\n", o.what, model.name, backend.name(), thread_count(), x.shape().str());
@@ -137,7 +137,7 @@ void add_bench(CLI::App& app) {
     command->add_option("model", o->source.model, "a Keras file or a name")->capture_default_str();
     add_model_options(*command, *o);
     command->add_option("--input", o->input, ".npy of float32, the batch first (default: seeded noise)");
-    command->add_option("--batch", o->batch, "images at a time (default: as many as --input holds, else 1)");
+    command->add_option("--batch", o->batch, "images at a time (default: as many as --input holds, else 1)")->check(CLI::PositiveNumber);
     command->add_option("--size", o->size, "HxW of the noise, where the network leaves it open (default: 224x224)");
     command->add_option("--dtype", o->dtype, "of the weights: f32")->capture_default_str();
     command->add_option("--what", o->what, "forward, gradcam, or explain: a Grad-CAM and its picture")->capture_default_str();

@@ -58,7 +58,7 @@ Model holding_other_inputs(const Model& model, const Options& o, const Backend& 
     LIMN_CHECK(photo != open.end(), "model '{}' takes {}, no photo: give arrays to `limn run`", model.name, names_of(model, model.inputs));
     open.erase(photo);
     LIMN_CHECK(open.empty(), "model '{}' takes more than a photo: give {} with --input NAME=FILE.npy{}", model.name, names_of(model, open),
-               open.size() == 1 ? ", or its words with --words or --question and --vocabulary" : "");
+               open.size() == 1 ? ", or its words with --question (or `limn explain --words`) and --vocabulary" : "");
     return model.holding(backend, held);
 }
 

@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "engine/error.h"
 
@@ -15,6 +17,10 @@ static int complain(std::string text) {
         if (static_cast<unsigned char>(c) < 32) c = ' ';
     std::fprintf(stderr, "limn: %s\n", text.c_str());
     return 2;
+}
+
+std::string json_text(const nlohmann::ordered_json& json) {
+    return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 static std::string typed;
@@ -53,6 +59,8 @@ int run(const std::vector<std::string>& arguments) {
         return complain(e.what());
     } catch (const std::bad_alloc&) {
         return complain("out of memory");
+    } catch (const std::system_error& e) {  // stdout on a full disk
+        return complain(e.what());
     } catch (const std::exception& e) {
         return complain(std::string("something unforeseen: ") + e.what());
     }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -36,7 +37,8 @@ struct Options : DeviceOptions {
     std::string words, question, vocabulary;  // or a sentence for it, and the file with its words
     bool json = false;
 };
-void add_model_options(CLI::App& command, Options& options);
+void add_source_options(CLI::App& command, ModelSource& source);
+void add_model_options(CLI::App& command, Options& options);  // and the device's
 void add_image_options(CLI::App& command, Options& options);
 std::string some_words(const std::string& text);  // for an option that takes a sentence: what is wrong with it
 
@@ -81,15 +83,16 @@ struct Photo {
     Image image;   // as it is
     Tensor input;  // as the model takes it: (1,h,w,c)
 };
-std::vector<std::string> all_images(const std::vector<std::string>& given);  // folders stand for the pictures in them, by name
+// Folders stand for the pictures in them, by name; but for those in the folder `out` inside, which limn wrote.
+std::vector<std::string> all_images(const std::vector<std::string>& given, const std::string& out = "");
 Photo load_photo(const std::string& path, const Ready& ready);
 // To stderr, for more than one photo: how many a second, from the first one's reading, and of the computing alone.
 void print_throughput(std::size_t photos, std::int64_t begin_ns, double computing_ms);
 Tensor stack(const std::vector<Photo>& photos);  // (N,h,w,c)
 
-std::vector<std::string> read_lines(const std::string& path);  // of a text file
-std::pair<Index, Index> parse_size(const std::string& text);   // "128x96"
-Resampling parse_resize(const std::string& text);              // "nearest", "bilinear"
+std::vector<std::string> read_lines(const std::string& path);                                // of a text file
+std::pair<Index, Index> parse_size(const std::string& text, const char* option = "--size");  // "128x96"
+Resampling parse_resize(const std::string& text);                                            // "nearest", "bilinear"
 
 double milliseconds_since(std::int64_t start_ns);
 std::int64_t now_ns();
@@ -109,6 +112,9 @@ void add_bench(CLI::App& app);
 void print_plan(const Options& options, LoadedModel& loaded);                    // inspect --plan (plan.cpp)
 Tensor planned_image(const Options& options, const LoadedModel& loaded);         // what is run to see the plan
 void print_gpu_plan(const Options& options, const LoadedModel& loaded, int sm);  // on a GPU that need not be there (gpu_plan.cpp)
+
+// For stdout and files: names of files can be any bytes, JSON holds UTF-8; other bytes become U+FFFD.
+std::string json_text(const nlohmann::ordered_json& json);
 
 // What the user typed, for records: "limn train photos --base vgg16-notop"
 const std::string& command_line();

@@ -1,20 +1,19 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/cli.h"
-#include "engine/threads.h"
 #include "weights/keras_writer.h"
 
 namespace limn::cli {
 
 namespace {
 
-struct ConvertOptions : Options {
+struct ConvertOptions {
+    ModelSource source;
     std::string out;
     bool float16 = false;
 };
 
 void convert(const ConvertOptions& o) {
-    set_thread_count(o.threads);
     const LoadedModel loaded = load_model(o.source);
     const auto say = [](const std::vector<std::string>& notes) {
         for (const std::string& note : notes) std::fprintf(stderr, "limn: note: %s\n", note.c_str());
@@ -32,7 +31,7 @@ void add_convert(CLI::App& app) {
     command->add_option("model", o->source.model, "a Keras file or a name")->required();
     command->add_option("out", o->out, "the file to write: .h5 or .keras")->required();
     command->add_flag("--float16", o->float16, "in .h5: half the size; Keras and limn widen the numbers as they read");
-    add_model_options(*command, *o);
+    add_source_options(*command, o->source);
     command->footer(
         "Examples:\n"
         "  limn convert old.h5 new.keras\n"

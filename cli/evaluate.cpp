@@ -159,7 +159,7 @@ private:
                             {"samples", std::to_string(o_.samples)},
                             {"seed", std::to_string(o_.seed)},
                             {"preprocess", std::string(name_of(ready_.preprocess.mode))},
-                            {"size", ready_.input.height ? fmt::format("{}x{}", ready_.input.height, ready_.input.width) : "native"},
+                            {"size", ready_.input.fixed() ? fmt::format("{}x{}", ready_.input.height, ready_.input.width) : "native"},
                             {"resize", ready_.input.resampling == Resampling::nearest ? "nearest" : "bilinear"},
                             {"device", device.substr(0, device.find(' '))}};
         if (o_.precision != "f32") settings.emplace_back("precision", o_.precision);
@@ -178,7 +178,7 @@ private:
 
     // Batches are the same whatever was done before, so that every number is, too.
     void rate_all(PhotoRecords& file) {
-        const std::size_t most = ready_.input.height ? 8 : 1;  // photos of their own sizes cannot share a tensor
+        const std::size_t most = ready_.input.fixed() ? 8 : 1;  // photos of their own sizes cannot share a tensor
         if (file.size() > 0) std::fprintf(stderr, "limn: %zu photos are in %s/photos.jsonl already\n", file.size(), o_.out.c_str());
         std::map<std::string, std::string> states;  // before anything is read: what changes in the meantime is seen next time
         for (const Entry& e : entries_)
@@ -248,7 +248,7 @@ private:
         const auto entry = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == name; });
         Request request = request_;
         request.methods = {request_.methods[method]};
-        if (o_.target == "label") request.target = entry->label->target();
+        if (o_.target == "label") request.target = entry->label->target(find_classifier(ready_.loaded.model).binary());
         const Photo photo = load_photo((fs::path(o_.folder) / name).string(), ready_);
         Explaining explain(o_, ready_, request, 1);
         const Tensor raw = explain(photo.input)[0].maps.at(0).raw;
@@ -275,7 +275,10 @@ void add_evaluate(CLI::App& app) {
     CLI::App* command = app.add_subcommand("evaluate", "How good are the maps? Localisation and faithfulness over a folder of photos");
     auto o = std::make_shared<EvaluateOptions>();
     command->add_option("folder", o->folder, "photos, in class folders or not")->required();
-    command->add_option("--method", o->methods, "methods of `limn explain`, or all")->delimiter(',')->capture_default_str();
+    command->add_option("--method", o->methods, "methods of `limn explain`, or all")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->capture_default_str();
     command->add_option("--layer", o->layer, "auto (what CAM reads, else the last map before the head) or a name")->capture_default_str();
     command->add_option("--target", o->target, "what is explained: auto (the winning class), label (the true one), or as in `limn explain`")
         ->capture_default_str();
@@ -287,6 +290,7 @@ void add_evaluate(CLI::App& app) {
     command->add_option("--truth", o->truth, "true classes: a table image,label; a label is a class name, an index or a range (281-285)");
     command->add_option("--metrics", o->metrics, "auto (what the truth allows, without the slow ones), all, or names (see below)")
         ->delimiter(',')
+        ->allow_extra_args(false)
         ->capture_default_str();
     command->add_option("--steps", o->steps, "pixels a step of insertion and deletion (0: as many as the input is wide)")
         ->capture_default_str()

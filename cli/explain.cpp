@@ -40,9 +40,10 @@ std::vector<std::string> read_targets(const std::string& path, std::size_t image
 class ExplainCommand {
 public:
     explicit ExplainCommand(const ExplainOptions& o)
-        : o_(o), images_(all_images(o.images)), targets_(read_targets(o.targets_file, images_.size())), ready_(prepare(o)),
+        : o_(o), images_(all_images(o.images, o.out)), targets_(read_targets(o.targets_file, images_.size())), ready_(prepare(o)),
           model_(ready_.loaded.model) {
         print_notes(ready_.loaded);
+        LIMN_CHECK(targets_.empty() || o.target == "auto", "--targets {} and --target {}: give one of them", o.targets_file, o.target);
         const bool similarity = o.target.starts_with("like:");
         std::string target = targets_.empty() ? o.target : targets_[0];
         if (!o.words.empty()) {
@@ -68,6 +69,7 @@ public:
         request_.drawing = {normalize_named(o.normalize), paint, colour_table(colormap_from_name(o.colormap))};
         request_.counterfactual = o.view == "counterfactual";
         if (!o.fuse.empty()) request_.fusion = fusion_named(o.fuse);
+        LIMN_CHECK(o.fuse.empty() || request_.layers.size() > 1, "--fuse {}: needs several layers: --layer all, or their names", o.fuse);
         request_.seed = o.seed, request_.samples = o.samples;
         if (similarity) {
             const std::string other = o.target.substr(5);
@@ -81,7 +83,7 @@ public:
     void run() {
         ExplainFiles files(o_, ready_);
         Explaining explain(o_, ready_, request_, o_.top);
-        const std::size_t batch = ready_.input.height ? 8 : 1;  // photos of their own sizes cannot share a tensor
+        const std::size_t batch = ready_.input.fixed() ? 8 : 1;  // photos of their own sizes cannot share a tensor
         const bool waits = std::ranges::any_of(request_.methods, &Method::many);
         ProgressBar bar(images_.size() > 1 ? images_.size() : 0, "explaining", stderr);
         std::size_t first = 0;
@@ -93,8 +95,7 @@ public:
         };
         // one document, written as it grows: a folder may be large
         if (o_.json)
-            fmt::print("{{\n\"limn\": {}, \"model\": {}, \"images\": [", Json(LIMN_VERSION).dump(),
-                       Json(ready_.loaded.file.string()).dump());
+            fmt::print("{{\n\"limn\": {}, \"model\": {}, \"images\": [", json_text(LIMN_VERSION), json_text(ready_.loaded.file.string()));
         const std::int64_t begin = now_ns();
         double explaining_ms = 0;
         for (; first < images_.size(); first += batch) {
@@ -120,7 +121,7 @@ public:
                 std::vector<std::vector<Evidence>> evidence;
                 if (o_.verify) evidence = verified(photos[i], targets.empty() ? request_.target : targets[i], results[i].explained);
                 const Json json = files.write(photos[i], results[i].explained, evidence, ms / double(photos.size()), results[i].words);
-                if (o_.json) fmt::print("{}\n{}", first + i ? "," : "", json.dump(2));
+                if (o_.json) fmt::print("{}\n{}", first + i ? "," : "", json_text(json));
             }
             bar.update(std::min(images_.size(), first + photos.size()));
         }
@@ -164,10 +165,13 @@ void add_explain(CLI::App& app) {
     add_image_options(*command, *o);
     std::string names;
     for (const Method& known : methods()) names += known.name + ", ";
-    CLI::Option* method =
-        command->add_option("--method", o->methods, names + "or all (with a contact sheet)")->delimiter(',')->capture_default_str();
+    CLI::Option* method = command->add_option("--method", o->methods, names + "or all (with a contact sheet)")
+                              ->delimiter(',')
+                              ->allow_extra_args(false)
+                              ->capture_default_str();
     command->add_option("--layer", o->layers, "auto (what CAM reads, else the last map before the head), all (every convolution) or names")
         ->delimiter(',')
+        ->allow_extra_args(false)
         ->capture_default_str();
     command->add_option("--fuse", o->fuse, "one map of all layers: mean, or max (LayerCAM's)");
     command
@@ -185,7 +189,10 @@ void add_explain(CLI::App& app) {
         ->check(CLI::Range(1, 1000000));
     command->add_option("--seed", o->seed, "of what is drawn at random")->capture_default_str();
     command->add_option("--top", o->top, "how many predictions to print")->capture_default_str();
-    command->add_option("--save", o->save, "png, npy (the raw signed map), json, html")->delimiter(',')->capture_default_str();
+    command->add_option("--save", o->save, "png, npy (the raw signed map), json, html")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->capture_default_str();
     command->add_option("--out", o->out, "folder for the files")->capture_default_str();
     command
         ->add_option("--view", o->view,
@@ -196,7 +203,7 @@ void add_explain(CLI::App& app) {
     CLI::Option* colormap =
         command->add_option("--colormap", o->colormap, "jet, viridis, inferno, grey or diverging")->capture_default_str();
     command->add_option("--threshold", o->threshold, "below this share of the largest value nothing is coloured")->capture_default_str();
-    command->add_option("--alpha", o->alpha, "strength of the colours")->capture_default_str();
+    CLI::Option* alpha = command->add_option("--alpha", o->alpha, "strength of the colours")->capture_default_str();
     command->add_option(
         "--compat", o->compat,
         "the picture as another library draws it: pytorch-grad-cam, captum, tf-keras-vis, keras-io, zhou (with CAM) or article");
@@ -221,6 +228,10 @@ void add_explain(CLI::App& app) {
         }
         if (!o->compat.empty()) {
             const Compat library = compat_named(o->compat);
+            for (const CLI::Option* option : {style, colormap, alpha, normalize})
+                LIMN_CHECK(!option->count(), "{}: --compat {} draws as that library does: leave one of them out", option->get_name(),
+                           o->compat);
+            LIMN_CHECK(o->view != "signed", "--view signed: --compat {} draws as that library does: leave one of them out", o->compat);
             if (!method->count()) o->methods = {method_of(library)};
         }
         ExplainCommand(*o).run();

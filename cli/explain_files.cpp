@@ -190,7 +190,7 @@ Json ExplainFiles::write(const Photo& photo, const Explained& result, const std:
     if (o_.wants("json")) {
         const fs::path path = fs::path(o_.out) / (name + ".json");
         json["files"].push_back(path.string());
-        write_file(path, json.dump(2) + "\n");
+        write_file(path, json_text(json) + "\n");
         if (!o_.json) fmt::print("  wrote {}\n", path.string());
     }
     return json;

@@ -21,10 +21,14 @@ void fetch_named(const FetchCommand& o) {
         fail("'{}' is not published under a name limn knows; {} are", o.name, known);
     }
     std::unique_ptr<ProgressBar> bar;
+    std::uint64_t expected = 0;
     FetchOptions options;
     options.mirror = o.mirror;
     options.progress = [&](std::uint64_t done, std::uint64_t total) {
-        if (!bar) bar = std::make_unique<ProgressBar>(total >> 20, "MB", stderr);
+        if (!bar || total != expected) {  // a redirect's own few bytes come first
+            bar = std::make_unique<ProgressBar>(total >> 20, "MB", stderr);
+            expected = total;
+        }
         bar->update(done >> 20);
     };
     const auto path = fetch(*weights, options);

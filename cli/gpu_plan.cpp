@@ -38,7 +38,7 @@ void print_gpu_plan(const Options& o, const LoadedModel& loaded, int sm) {
         layers.push_back(std::move(row));
     });
     if (o.json) {
-        fmt::print("{}\n", Json{{"device", backend->name()}, {"workspace_bytes", arena}, {"layers", layers}}.dump(2));
+        fmt::print("{}\n", json_text({{"device", backend->name()}, {"workspace_bytes", arena}, {"layers", layers}}));
         return;
     }
     fmt::print("{} on {}\n\n{:<{}}  {:>7}  {:>9}  {:>4}  {}\n", model.name, backend->name(), "layer", width, "GFLOP", "workspace", "of",

@@ -33,6 +33,9 @@ void inspect(const InspectOptions& o) {
         fmt::print("{}\n", keras_config_of(model));
         return;
     }
+    LIMN_CHECK(o.plan || o.size.empty(), "--size is for --plan");
+    LIMN_CHECK(o.plan || (o.device == "auto" && o.precision == "f32" && !o.autotune && !o.exact),
+               "--device, --precision, --autotune and --exact are for --plan");
     LIMN_CHECK(!o.sm || (o.plan && (o.device == "cuda" || o.device == "auto")), "--sm is for --plan --device cuda");
     if (o.sm) return print_gpu_plan(o, loaded, o.sm);
     if (o.plan) return print_plan(o, loaded);
@@ -80,7 +83,7 @@ void inspect(const InspectOptions& o) {
                                           {"reads", reads},
                                           {"grad_cam", !applies(i).empty()}});
         }
-        fmt::print("{}\n", document.dump(2));
+        fmt::print("{}\n", json_text(document));
         return;
     }
 

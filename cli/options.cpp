@@ -49,22 +49,27 @@ void add_device_options(CLI::App& command, DeviceOptions& o) {
     command.add_option("--threads", o.threads, "default: the cores this process may use");
 }
 
-void add_model_options(CLI::App& command, Options& o) {
-    command.add_option("--config", o.source.config,
+void add_source_options(CLI::App& command, ModelSource& source) {
+    command.add_option("--config", source.config,
                        "for files with weights only: a .json, .h5 or .keras that holds the model's configuration");
     command
         .add_option_function<std::vector<std::string>>(
             "--lambda",
-            [&o](const std::vector<std::string>& given) {
+            [&source](const std::vector<std::string>& given) {
                 for (const std::string& text : given) {
                     const auto colon = text.find(':');
                     LIMN_CHECK(colon != std::string::npos && colon > 0, "--lambda '{}': it should be like 'lambda_1: x/127.5 - 1'", text);
-                    o.source.lambdas[text.substr(0, colon)] = text.substr(colon + 1);
+                    const auto formula = std::min(text.find_first_not_of(' ', colon + 1), text.size());
+                    source.lambdas[text.substr(0, colon)] = text.substr(formula);
                 }
             },
             "what a Lambda layer computes, since limn never runs the Python code in a file: 'lambda_1: x/127.5 - 1'")
         ->allow_extra_args(false);
-    command.add_option("--arch", o.source.architecture, "for files with weights only: vgg16, vgg16-notop, vgg19, squeezenet...");
+    command.add_option("--arch", source.architecture, "for files with weights only: vgg16, vgg16-notop, vgg19, squeezenet...");
+}
+
+void add_model_options(CLI::App& command, Options& o) {
+    add_source_options(command, o.source);
     add_device_options(command, o);
 }
 
@@ -81,9 +86,10 @@ void add_image_options(CLI::App& command, Options& o) {
                     "nearest (as Keras's load_img), bilinear (as Pillow's) or auto: what the model's file says, else nearest")
         ->capture_default_str();
     command.add_option("--labels", o.labels, "a file with one class name a line");
-    command.add_option(
-        "--input", o.inputs,
-        "NAME=FILE.npy, what the model's input NAME takes beside the photo: (1,...), or without the 1; the same for all photos");
+    command
+        .add_option("--input", o.inputs,
+                    "NAME=FILE.npy, what the model's input NAME takes beside the photo: (1,...), or without the 1; the same for all photos")
+        ->allow_extra_args(false);
     command.add_option("--question", o.question, "the words for the model's other input, with --vocabulary")->check(some_words);
     command.add_option("--vocabulary", o.vocabulary, "a file with one word a line; the first line is the word with the number 0");
     command.add_flag("--json", o.json, "print one JSON document on stdout and nothing else there");
@@ -109,14 +115,14 @@ static std::vector<std::string> read_labels(const std::string& path) {
     return lines;
 }
 
-std::pair<Index, Index> parse_size(const std::string& text) {
+std::pair<Index, Index> parse_size(const std::string& text, const char* option) {
     Index h = 0, w = 0;
     const char* end = text.data() + text.size();
     const auto first = std::from_chars(text.data(), end, h);
     const bool separated = first.ec == std::errc() && first.ptr < end && *first.ptr == 'x';
     const auto second = separated ? std::from_chars(first.ptr + 1, end, w) : first;
     LIMN_CHECK(separated && second.ec == std::errc() && second.ptr == end && h >= 1 && w >= 1 && h <= 16384 && w <= 16384,
-               "--size {}: should be HxW with sizes up to 16384, such as 224x224, or native", text);
+               "{} {}: should be HxW with sizes up to 16384, such as 224x224", option, text);
     return {h, w};
 }
 
@@ -208,19 +214,18 @@ Ready prepare(const Options& o) {
     LIMN_CHECK(input.rank() == 4 && (input[3] == 3 || input[3] == 1),
                "model '{}' takes {}, not photos with 1 or 3 channels: give arrays to `limn run`", model.name, input.str());
     PhotoInput& photo = ready.input;
-    photo = {ready.preprocess.mode, input[1], input[2], resampling, int(input[3])};
-    const bool fixed = input[1] > 0 && input[2] > 0;
-    const std::string size = asked(o.size, fixed ? "" : ready.loaded.size);
+    photo = {ready.preprocess.mode, std::max<Index>(0, input[1]), std::max<Index>(0, input[2]), resampling, int(input[3])};
+    const auto side = [](Index v) { return v < 0 ? "any" : std::to_string(v); };
+    const std::string size = asked(o.size, photo.fixed() ? "" : ready.loaded.size);
     if (size == "native") {
-        LIMN_CHECK(!fixed, "--size native: model '{}' takes only {}x{}", model.name, input[1], input[2]);
-        photo.height = photo.width = 0;
+        LIMN_CHECK(!photo.fixed(), "--size native: model '{}' takes only {}x{}", model.name, input[1], input[2]);
     } else if (!size.empty()) {
         const auto [h, w] = parse_size(size);
         LIMN_CHECK((input[1] < 0 || input[1] == h) && (input[2] < 0 || input[2] == w), "--size {}: model '{}' takes only {}x{}", size,
-                   model.name, input[1], input[2]);
+                   model.name, side(input[1]), side(input[2]));
         photo.height = h, photo.width = w;
-    } else if (!fixed) {
-        photo.height = photo.width = 224;
+    } else {  // an open side
+        photo.height = photo.height ? photo.height : 224, photo.width = photo.width ? photo.width : 224;
     }
     ready.load_ms = milliseconds_since(start);
     return ready;
@@ -236,7 +241,7 @@ Photo load_photo(const std::string& path, const Ready& ready) {
     return {path, std::move(image), std::move(input)};
 }
 
-std::vector<std::string> all_images(const std::vector<std::string>& given) {
+std::vector<std::string> all_images(const std::vector<std::string>& given, const std::string& out) {
     std::vector<std::string> images;
     for (const std::string& path : given) {
         std::error_code ignored;
@@ -245,8 +250,10 @@ std::vector<std::string> all_images(const std::vector<std::string>& given) {
             continue;
         }
         const std::size_t before = images.size();
-        for (const auto& entry :
-             std::filesystem::recursive_directory_iterator(path, std::filesystem::directory_options::skip_permission_denied)) {
+        std::filesystem::recursive_directory_iterator entries(path, std::filesystem::directory_options::skip_permission_denied);
+        for (auto it = begin(entries); it != end(entries); ++it) {
+            const std::filesystem::directory_entry& entry = *it;
+            if (entry.is_directory(ignored) && std::filesystem::equivalent(entry, out, ignored)) it.disable_recursion_pending();
             std::string extension = entry.path().extension().string();
             std::ranges::transform(extension, extension.begin(), [](unsigned char c) { return char(std::tolower(c)); });
             const bool picture = extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";

@@ -85,9 +85,7 @@ void print_plan(const Options& o, LoadedModel& loaded) {
                               {"bytes", row.bytes},
                               {"bound_ms", bound_ms(row)}});
         fmt::print("{}\n",
-                   nlohmann::ordered_json{
-                       {"device", backend.name()}, {"peak_gflops", peak.gflops}, {"peak_gbytes", peak.gbytes}, {"layers", layers}}
-                       .dump(2));
+                   json_text({{"device", backend.name()}, {"peak_gflops", peak.gflops}, {"peak_gbytes", peak.gbytes}, {"layers", layers}}));
         return;
     }
     std::size_t width = 5;

@@ -23,7 +23,7 @@ void predict(const PredictOptions& o) {
                   {"model", ready.loaded.file.string()},
                   {"preprocess", name_of(ready.preprocess.mode)},
                   {"images", Json::array()}};
-    const std::size_t batch = ready.input.height ? 8 : 1;
+    const std::size_t batch = ready.input.fixed() ? 8 : 1;
     ProgressBar bar(images.size() > 8 ? images.size() : 0, "predicting", stderr);
     Explaining explain(o, ready, {{}, {}, "auto", Score::logit, ready.loaded.labels}, o.top);  // scores only
     const std::int64_t begin = now_ns();
@@ -47,7 +47,7 @@ void predict(const PredictOptions& o) {
     }
     bar.finish();
     print_throughput(images.size(), begin, predicting_ms);
-    if (o.json) fmt::print("{}\n", document.dump(2));
+    if (o.json) fmt::print("{}\n", json_text(document));
 }
 
 }  // namespace

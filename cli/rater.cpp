@@ -87,14 +87,10 @@ Tensor Rater::values_of(int node, const Tensor& inputs) const {
 std::vector<std::string> Rater::true_targets(const std::vector<Opened>& opened) const {
     std::vector<std::string> targets;
     for (const Opened& o : opened) {
-        targets.push_back(o.entry->label->target());
-        if (!targets.back().starts_with("best:")) continue;
-        if (head_.binary()) {  // both sides are right
-            targets.back() = "auto";
-            continue;
-        }
-        const Tensor logits = values_of(head_.logits, o.photo.input);
-        const auto chosen = choose_targets(targets.back(), head_, logits.values(), logits.values(), request_.labels);
+        targets.push_back(o.entry->label->target(head_.binary()));
+        if (!targets.back().starts_with("best:") && targets.back() != "auto") continue;
+        const Tensor logits = values_of(head_.logits, o.photo.input), outputs = values_of(head_.output, o.photo.input);
+        const auto chosen = choose_targets(targets.back(), head_, logits.values(), outputs.values(), request_.labels);
         targets.back() = fixed(chosen.at(0));
     }
     return targets;

@@ -47,9 +47,19 @@ void run_arrays(const RunOptions& o) {
         watch = layers;
         watch.insert(watch.end(), model.inputs.begin(), model.inputs.end());
     }
+    std::pair<std::size_t, Index> asked;
+    if (!o.target.empty()) {
+        asked = parse_target(o.target);
+        LIMN_CHECK(asked.first < model.outputs.size(), "--target {}: the model has {} outputs", o.target, model.outputs.size());
+    }
     Tape tape(backend);
     const std::vector<Var> values = model.forward(tape, inputs, watch, layers);
     const auto value = [&](int node) -> const Var& { return values[std::size_t(node)]; };
+
+    std::vector<Var> wanted;  // before anything is written: an element that is not there is an Error
+    Var target;
+    if (!o.target.empty()) target = index(tape, value(model.outputs[asked.first]), asked.second);
+    for (int node : watch) wanted.push_back(value(node));
 
     make_folder(o.out);
     nlohmann::ordered_json files = nlohmann::ordered_json::array();
@@ -63,12 +73,7 @@ void run_arrays(const RunOptions& o) {
     for (std::size_t i = 0; i < model.outputs.size(); i++) save(fmt::format("output{}", i), value(model.outputs[i]).value);
     for (std::size_t i = 0; i < layers.size(); i++) save(o.layers[i] + ".activation", value(layers[i]).value);
     if (!o.target.empty()) {
-        const auto [output, element] = parse_target(o.target);
-        LIMN_CHECK(output < model.outputs.size(), "--target {}: the model has {} outputs", o.target, model.outputs.size());
-        const Var target = index(tape, value(model.outputs[output]), element);
         save("target", target.value);
-        std::vector<Var> wanted;
-        for (int node : watch) wanted.push_back(value(node));
         const std::vector<Tensor> gradients = tape.gradients(target, Tensor::full(target.shape(), 1, target.value.dtype()), wanted);
         for (std::size_t i = 0; i < layers.size(); i++) {
             save(o.layers[i] + ".gradient", gradients[i]);
@@ -76,8 +81,7 @@ void run_arrays(const RunOptions& o) {
         }
         for (std::size_t i = 0; i < model.inputs.size(); i++) save(fmt::format("input{}.gradient", i), gradients[layers.size() + i]);
     }
-    if (o.json)
-        fmt::print("{}\n", nlohmann::ordered_json{{"model", loaded.file.string()}, {"device", backend.name()}, {"files", files}}.dump(2));
+    if (o.json) fmt::print("{}\n", json_text({{"model", loaded.file.string()}, {"device", backend.name()}, {"files", files}}));
 }
 
 }  // namespace
@@ -87,8 +91,11 @@ void add_run(CLI::App& app) {
     auto o = std::make_shared<RunOptions>();
     command->add_option("model", o->source.model, "a Keras file or a name")->required();
     add_model_options(*command, *o);
-    command->add_option("--input", o->inputs, ".npy of float32 or int32, the batch first; once for each input of the model")->required();
-    command->add_option("--layer", o->layers, "also write this layer's activation (and gradient and Grad-CAM)");
+    command->add_option("--input", o->inputs, ".npy of float32 or int32, the batch first; once for each input of the model")
+        ->required()
+        ->allow_extra_args(false);
+    command->add_option("--layer", o->layers, "also write this layer's activation (and gradient and Grad-CAM); once for each")
+        ->allow_extra_args(false);
     command->add_option("--target", o->target, "OUT:INDEX, the element of each image's output whose gradient is taken");
     command->add_option("--out", o->out, "folder for the arrays")->capture_default_str();
     command->add_flag("--json", o->json, "print one JSON document");

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <ctime>
+#include <set>
 
 #include "cam/explain.h"
 #include "cli/cli.h"
@@ -121,6 +122,19 @@ Network open_network(const TrainOptions& o, Index classes) {
     return network;
 }
 
+// What Keras would add to the loss, or do to weights after a step.
+void note_ignored_settings(const Model& model) {
+    std::set<std::string> kinds;
+    for (const Node& node : model.nodes())
+        for (const auto& [key, value] : node.layer->keras_config.settings)
+            if (node.layer->trainable && node.layer->keras_config.has(key) &&
+                (key.ends_with("_regularizer") || key.ends_with("_constraint")))
+                kinds.insert(key);
+    if (!kinds.empty())
+        std::fprintf(stderr, "limn: note: the network's %s are not applied; --weight-decay is what limn has\n",
+                     fmt::format("{}", fmt::join(kinds, ", ")).c_str());
+}
+
 std::string text_of(double value) { return fmt::format("{}", value); }
 
 // What writes the run down.
@@ -151,7 +165,7 @@ void train(TrainOptions o) {
     set_thread_count(o.threads);
     LIMN_CHECK(o.bad_photos == "skip" || o.bad_photos == "refuse", "--bad-photos {}: skip and refuse are known", o.bad_photos);
 
-    const Dataset data = open_dataset(o.folder, {o.validation, o.validation_share, o.settings.seed});
+    const Dataset data = open_dataset(o.folder, {o.validation, o.validation_share, o.out, o.settings.seed});
     for (const std::string& problem : data.problems) std::fprintf(stderr, "limn: %s\n", problem.c_str());
     if (!data.problems.empty()) {
         LIMN_CHECK(o.bad_photos == "skip", "{} photos cannot be used (named above): repair or remove them, or give --bad-photos skip",
@@ -178,14 +192,18 @@ void train(TrainOptions o) {
                    fmt::join(data.labels, ", "));
         PhotoInput input = network.input;
         input.mode = preprocess_of(teacher).mode;
-        if (!teacher.size.empty()) std::tie(input.height, input.width) = parse_size(teacher.size);
+        const Shape& fixed = teacher.model.node(teacher.model.inputs.at(0)).shape;
+        if (!teacher.size.empty())
+            std::tie(input.height, input.width) = parse_size(teacher.size);
+        else if (fixed.rank() == 4 && fixed[1] > 0 && fixed[2] > 0)
+            input.height = fixed[1], input.width = fixed[2];
         s.teacher = Teacher{&teacher.model, input, o.teacher_weight};
     }
     const Backend& backend = o.backend();
     teacher.model.move_to(backend.device());
     s.validation_input = network.input;
     if (!o.validation_size.empty()) {
-        std::tie(s.validation_input.height, s.validation_input.width) = parse_size(o.validation_size);
+        std::tie(s.validation_input.height, s.validation_input.width) = parse_size(o.validation_size, "--val-size");
         const Shape& fixed = network.model.node(network.model.inputs[0]).shape;
         LIMN_CHECK(fixed[1] < 0 || (fixed[1] == s.validation_input.height && fixed[2] == s.validation_input.width),
                    "--val-size {}: the network takes only {}x{}", o.validation_size, fixed[1], fixed[2]);
@@ -194,6 +212,13 @@ void train(TrainOptions o) {
     s.precision = o.store == "float16" ? Precision::f16 : Precision::f32;
     s.signal = &caught_signal;
 
+    for (const std::filesystem::path& file : {network.file, teacher.file})
+        for (const char* own : {"best.h5", "last.h5"}) {
+            std::error_code not_there;
+            LIMN_CHECK(!std::filesystem::equivalent(file, std::filesystem::path(o.out) / own, not_there),
+                       "{}: this run would write over the file that it starts from: choose another folder (--out)", file.string());
+        }
+    note_ignored_settings(network.model);
     make_folder(o.out);
     const std::time_t now = std::time(nullptr);
     const PhotoInput& input = s.validation_input;
@@ -234,7 +259,11 @@ void train(TrainOptions o) {
                   {"device", std::string(backend.name().substr(0, backend.name().find(' ')))},
                   {"started_from", network.file.empty() ? "" : md5_of(network.file)},
                   {"taught_by", o.teacher.empty() ? "" : md5_of(teacher.file)},
-                  {"limn", LIMN_VERSION}};
+                  {"limn", LIMN_VERSION},
+                  {"precision", o.precision},
+                  {"exact", o.exact ? "yes" : "no"},
+                  {"autotune", o.autotune ? "yes" : "no"},
+                  {"architecture_md5", o.architecture.ends_with(".json") ? md5_of(o.architecture) : ""}};
     fmt::print("{} classes ({}{}): {} training and {} validation photos\n{}: {} of {} weights are trained, photos of {}\n",
                data.labels.size(), fmt::join(std::span(data.labels).first(std::min<std::size_t>(5, data.labels.size())), ", "),
                data.labels.size() > 5 ? "..." : "", data.train.size(), data.validation.size(), network.model.name,
@@ -281,10 +310,10 @@ void add_train(CLI::App& app) {
                         "a larger one is better)");
     command->add_option("--resize", o->resize, "bilinear or nearest")->capture_default_str();
     command->add_option("--preprocess", o->preprocess, "auto, caffe, tf, torch, unit or raw")->capture_default_str();
-    command->add_option("--augment", o->augment, "none, light, standard, strong; auto: none on a frozen base, else standard")
+    command->add_option("--augment", o->augment, "none, light, standard, strong; auto: standard from scratch, else none")
         ->capture_default_str();
 
-    command->add_option("--epochs", o->epochs, "default: 20, from scratch 60");
+    command->add_option("--epochs", o->epochs, "default: 20, from scratch 60")->check(CLI::PositiveNumber);
     command->add_option("--batch", o->batch, "photos a step; a last batch that is not full is left out")
         ->capture_default_str()
         ->check(CLI::Range(1, 1 << 20));
@@ -292,7 +321,7 @@ void add_train(CLI::App& app) {
     command->add_option("--lr", o->learning_rate, "learning rate (default: 0.001, sgd 0.05)")->check(CLI::PositiveNumber);
     command->add_option("--momentum", s.optimizer.momentum, "of sgd")->capture_default_str();
     command->add_flag("--nesterov", s.optimizer.nesterov, "Nesterov's momentum");
-    command->add_option("--weight-decay", o->weight_decay, "decoupled, of kernels only (default: 0, adamw 0.004)")
+    command->add_option("--weight-decay", o->weight_decay, "decoupled, of kernels and embeddings only (default: 0, adamw 0.004)")
         ->check(CLI::NonNegativeNumber);
     command->add_option("--schedule", s.schedule.name, "cosine, constant or step")->capture_default_str();
     command->add_option("--warmup", o->warmup, "epochs over which the learning rate rises (default: 0, from scratch 2)");
@@ -303,14 +332,19 @@ void add_train(CLI::App& app) {
     command->add_option("--averaging", s.averaging, "keep running averages of the weights, such as 0.999")->capture_default_str();
     command->add_option("--teacher", o->teacher, "a trained network whose answers are mixed into the targets");
     command->add_option("--teacher-weight", o->teacher_weight, "their share")->capture_default_str()->check(CLI::Range(0.0, 1.0));
-    command->add_option("--patience", s.patience, "stop after so many epochs without a better validation accuracy (0: never)")
+    command
+        ->add_option("--patience", s.patience,
+                     "stop after so many epochs without a better validation accuracy, or as good a one with a lower loss (0: never)")
         ->capture_default_str();
     command->add_option("--seed", s.seed, "the same seed, the same run")->capture_default_str();
 
     command->add_option("--out", o->out, "folder for checkpoints, logs and the report")->capture_default_str();
     command->add_option("--store", o->store, "numbers in the Keras files: float32 or float16")->capture_default_str();
     command->add_flag("--resume", s.resume, "go on where a stopped run of the same command was");
-    command->add_option("--log", o->log, "html, tensorboard, wandb, png, or none")->delimiter(',')->capture_default_str();
+    command->add_option("--log", o->log, "html, tensorboard, wandb, png, or none")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->capture_default_str();
     command->add_option("--show", o->show, "validation photos to show each epoch")->capture_default_str()->check(CLI::Range(0, 1000));
     command->add_option("--show-every", o->show_every, "after every so many epochs")->capture_default_str();
     add_device_options(*command, *o);

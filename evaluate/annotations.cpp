@@ -34,7 +34,8 @@ bool Label::holds(Index index) const {
     return std::any_of(classes.begin(), classes.end(), [&](const auto& range) { return range.first <= index && index <= range.second; });
 }
 
-std::string Label::target() const {
+std::string Label::target(bool binary) const {
+    if (binary && holds(0) && holds(1)) return "auto";
     if (classes.size() == 1 && classes[0].first == classes[0].second) return std::to_string(classes[0].first);
     std::string ranges;
     for (const auto& [first, last] : classes)

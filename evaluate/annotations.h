@@ -23,7 +23,8 @@ struct Label {
     std::string text;
     std::vector<std::pair<Index, Index>> classes;  // first and last
     bool holds(Index index) const;
-    std::string target() const;  // as `limn explain --target` takes it
+    // As `limn explain --target` takes it. binary: of a network with a single sigmoid; where both its sides are right, auto.
+    std::string target(bool binary = false) const;
 };
 // A class name, an index, a range 281-285, or several with commas; none if the text is nothing of that.
 std::optional<Label> label_named(const std::string& text, const std::vector<std::string>& names, Index classes);

@@ -118,6 +118,11 @@ Tensor hidden(const Tensor& seen) {
     return element_wise(seen, [](double v) { return v == 1 ? 0 : -1e9; });
 }
 
+// Forgets, in training, some of what is looked at.
+LayerPtr dropout_of_shares(const Config& config) {
+    return make_dropout({"Dropout", config.name + "/dropout", {{"rate", config.number("dropout", 0)}}});
+}
+
 // MultiHeadAttention (Vaswani et al. 2017) and GroupedQueryAttention (Ainslie et al. 2023: several heads share a key and a value).
 // Axes that are not attended to count as a batch. Letters: b image, e heads, d one head's channels, c channels.
 class MultiHeadAttention : public Layer {
@@ -134,6 +139,7 @@ public:
         if (config.each("output_shape", 1, 1).size() != 1) reject("only one axis of output is known");
     }
     bool takes_keywords() const override { return true; }
+    bool random_in_training() const override { return dropout_->random_in_training(); }
     void build(const std::vector<Shape>& inputs) override {
         roles_ = Roles(keras_config, inputs.size());
         roles_.window = keras_config.integer("sliding_window", 0);
@@ -201,6 +207,7 @@ public:
         // who may look at nothing gets the mean of all; in Keras 3 nothing, if the layer has dropout for training
         if (!may.value.empty() && keras_config.keras_major >= 3 && keras_config.number("dropout", 0) > 0)
             shares = multiply(tape, shares, may);
+        if (trainable) shares = dropout_->forward(tape, {shares});  // in training only
         Var y = einsum(tape, scores_axes + "," + keys + "ed->" + queries + "ed", shares, value);
         if (gated_) y = multiply(tape, y, unary(tape, {.kind = Unary::sigmoid}, projected(tape, "gate", x)));
         y = einsum(tape, queries + "ed,edc->" + queries + "c", y, tape.parameter(weight("attention_output/kernel")));
@@ -231,6 +238,7 @@ private:
     Index output_ = 0;
     Roles roles_;
     std::vector<int> axes_;
+    LayerPtr dropout_ = dropout_of_shares(keras_config);
 };
 
 // Attention (Luong et al. 2015: scores are products) and AdditiveAttention (Bahdanau et al. 2015: scores are sums of a tanh).
@@ -243,6 +251,7 @@ public:
         concat_ = mode == "concat" && !additive_;
     }
     bool takes_keywords() const override { return true; }
+    bool random_in_training() const override { return dropout_->random_in_training(); }
     void build(const std::vector<Shape>& inputs) override {
         Config listed = keras_config;  // its inputs stand in one list
         const Value* call = keras_config.find("call");
@@ -282,12 +291,14 @@ public:
             scores = add(tape, scores, hidden(in_reach(roles_, scores.shape()[1], scores.shape()[2], scores.value)));
         Var shares = softmax(tape, scores);
         if (!seen.empty()) shares = multiply(tape, shares, element_wise(seen, [](double v) { return v < 0 ? 0.0 : 1.0; }));
+        if (trainable) shares = dropout_->forward(tape, {shares});  // in training only
         return einsum(tape, "bqk,bkc->bqc", shares, value);
     }
 
 private:
     bool additive_, scaled_, concat_ = false;
     Roles roles_;
+    LayerPtr dropout_ = dropout_of_shares(keras_config);
 };
 
 }  // namespace

@@ -13,6 +13,9 @@ class Dropout : public Layer {
 public:
     explicit Dropout(const Config& config) : Layer(config), rate_(config.number("rate", config.number("drop_path_rate", 0))) {
         if (!(rate_ >= 0 && rate_ < 1)) reject(fmt::format("a rate of {} makes no sense: 0 to below 1", rate_));
+        const Value* noise_shape = config.find("noise_shape");
+        if (const List* sizes = noise_shape ? noise_shape->as<List>() : nullptr)
+            for (const Value& size : *sizes) together_.push_back(size.as<double>() && *size.as<double>() == 1);
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
     MaskUse mask_use(const std::vector<int>&) const override { return {.passes = 0}; }
@@ -22,6 +25,8 @@ public:
         Shape shape = in[0].shape();  // of the mask
         for (int i = 1; i < shape.rank(); i++)
             if (class_name == "StochasticDepth" || (class_name.starts_with("Spatial") && i < shape.rank() - 1)) shape[i] = 1;
+        for (std::size_t i = 0; i < together_.size() && int(i) < shape.rank(); i++)
+            if (together_[i]) shape[keras_config.file_order(shape.rank())[i]] = 1;
         Random random(tape.training->seed, name);
         Tensor mask(shape, in[0].value.dtype());
         with_type(mask.dtype(), [&](auto zero) {
@@ -33,6 +38,7 @@ public:
 
 private:
     double rate_;
+    std::vector<bool> together_;  // noise_shape: along these axes, as the file counts them, all or nothing is forgotten
 };
 
 }  // namespace

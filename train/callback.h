@@ -13,6 +13,7 @@
 // then on, with one warning: a full disk in a log must not end a training.
 #pragma once
 
+#include <cmath>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -39,6 +40,8 @@ struct Run {
     int epochs = 0;                                           // how many there will be, counted from the very first
     int first_epoch = 1;                                      // above 1 where a stopped run is resumed
     std::int64_t started = 0;                                 // seconds since 1970
+    int best_epoch = 0;                                       // of a resumed run, so far
+    double best_accuracy = -HUGE_VAL, best_loss = 0;          // ... in validation
     bool resumed() const { return first_epoch > 1; }
 };
 

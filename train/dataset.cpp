@@ -38,12 +38,15 @@ std::vector<fs::path> entries(const fs::path& folder) {
     return list;
 }
 
-std::vector<fs::path> class_folders(const fs::path& folder) {
+// Without what runs left, this one included.
+std::vector<fs::path> class_folders(const fs::path& folder, const fs::path& out) {
     std::vector<fs::path> list;
+    std::error_code not_there;
     for (const fs::path& entry : entries(folder))
-        if (is_folder(entry) && !is_there(entry / "checkpoint.h5")) list.push_back(entry);  // no class, but what a run left
+        if (is_folder(entry) && !is_there(entry / "checkpoint.h5") && !fs::equivalent(entry, out, not_there)) list.push_back(entry);
     return list;
 }
+bool holds_folders(const fs::path& folder) { return is_folder(folder) && std::ranges::any_of(entries(folder), is_folder); }
 
 // All files below a class folder, in order.
 void collect(const fs::path& folder, int label, std::vector<Sample>& samples, int depth = 0) {
@@ -112,10 +115,12 @@ void check_level(const fs::path& folder, const std::vector<fs::path>& classes) {
                classes[1].string());
 }
 
+constexpr std::string_view validation_names[] = {"val", "valid", "validation", "test"};
+
 fs::path validation_folder(const fs::path& folder, const fs::path& given) {
     if (!given.empty()) return given;
-    for (const char* name : {"val", "valid", "validation", "test"})
-        if (is_folder(folder / "train") && is_folder(folder / name)) return folder / name;
+    for (const std::string_view name : validation_names)
+        if (holds_folders(folder / "train") && holds_folders(folder / name)) return folder / name;
     return {};
 }
 
@@ -124,13 +129,18 @@ fs::path validation_folder(const fs::path& folder, const fs::path& given) {
 Dataset open_dataset(const fs::path& folder, const DatasetOptions& options) {
     LIMN_CHECK(fs::is_directory(folder), "{}: is not a folder; a folder with one folder of photos a class was expected", folder.string());
     const fs::path validation = validation_folder(folder, options.validation), train_folder = folder / "train";
-    const bool lies_there = is_folder(train_folder) && !validation.empty(), lies_alone = class_folders(folder) == std::vector{train_folder};
-    const fs::path training = lies_there || lies_alone ? train_folder : folder;
-    check_level(training, class_folders(training));
+    // Else a class may be called "train". Beside it may lie photos to test on of which nobody says what they are.
+    const auto is_none_other = [&](const fs::path& f) {
+        return f == train_folder || std::ranges::find(validation_names, f.filename().string()) != std::end(validation_names);
+    };
+    const bool is_alone = std::ranges::all_of(class_folders(folder, options.out), is_none_other);
+    const fs::path training = holds_folders(train_folder) && (!validation.empty() || is_alone) ? train_folder : folder;
+    const std::vector<fs::path> classes = class_folders(training, options.out);
+    check_level(training, classes);
 
     Dataset data;
     std::vector<Sample> samples;
-    for (const fs::path& entry : class_folders(training)) {
+    for (const fs::path& entry : classes) {
         if (!validation.empty() && fs::equivalent(entry, validation)) continue;
         data.labels.push_back(entry.filename().string());
         collect(entry, int(data.labels.size()) - 1, samples);
@@ -139,7 +149,7 @@ Dataset open_dataset(const fs::path& folder, const DatasetOptions& options) {
                training.string(), data.labels.empty() ? "is none" : "is one", training.string(), training.string());
     const std::size_t training_count = samples.size();
     if (!validation.empty())
-        for (const fs::path& entry : class_folders(validation)) {
+        for (const fs::path& entry : class_folders(validation, options.out)) {
             const auto it = std::find(data.labels.begin(), data.labels.end(), entry.filename().string());
             LIMN_CHECK(it != data.labels.end(), "{}: there is no such class in {}", entry.string(), training.string());
             collect(entry, int(it - data.labels.begin()), samples);

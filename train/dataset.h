@@ -1,7 +1,8 @@
 // A folder of photos in class folders, looked through before anything is trained.
 //
 //     DIR/cat/*.jpg  DIR/dog/*.jpg                    a seeded share of each class is kept for validation
-//     DIR/train/cat/... DIR/val/cat/...               as it is (val, valid, validation or test; without one, train is split)
+//     DIR/train/cat/... DIR/val/cat/...               as it is (val, valid, validation or test, if it holds class folders; without one,
+//                                                     train is split)
 //
 // Every photo is decoded once at the start: what cannot be used is named with its reason, and decoded photos stay in
 // memory as long as they fit. Classes are numbered in alphabetical order, as Keras does.
@@ -31,8 +32,9 @@ struct Dataset {
 };
 
 struct DatasetOptions {
-    std::filesystem::path validation;               // a folder of its own, instead of DIR/val or a split
+    std::filesystem::path validation = {};          // a folder of its own, instead of DIR/val or a split
     double validation_share = 0.2;                  // of each class, where there is no validation folder
+    std::filesystem::path out = {};                 // where the run writes: no class, wherever it lies
     std::uint64_t seed = 1;                         // of the split
     std::uint64_t memory = std::uint64_t(2) << 30;  // bytes of decoded photos to keep
 };

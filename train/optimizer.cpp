@@ -37,7 +37,9 @@ void Optimizer::step(const Backend& backend, double learning_rate, const std::ve
                             (1 - std::pow(settings_.beta_1, double(iterations))));
     for (std::size_t i = 0; i < weights.size(); i++) {
         const Tensor& old = weights[i]->value;
-        update.decay = settings_.decay_vectors || old.shape().rank() >= 2 ? float(learning_rate * settings_.weight_decay) : 0;
+        const std::string& name = weights[i]->name;
+        const bool decays = settings_.decay_vectors || name.ends_with("kernel") || name.ends_with("embeddings");
+        update.decay = decays ? float(learning_rate * settings_.weight_decay) : 0;
         Tensor value = old.like(), none;
         Tensor& m = remembers ? slot(adam ? "m" : "momentum", i, old) : none;
         Tensor& v = adam ? slot("v", i, old) : none;

@@ -41,8 +41,8 @@ void append(Answers& all, Index first, const Head& head, const std::vector<Var>&
 }  // namespace
 
 Trainer::Trainer(const Backend& backend, Model& model, const Dataset& data, const TrainSettings& settings, const ModelNotes& notes, Run run)
-    : backend_(backend), model_(model), data_(data), settings_(settings), notes_(notes), run_(std::move(run)), head_(find_classifier(model)),
-      optimizer_(settings.optimizer) {
+    : backend_(backend), model_(model), data_(data), settings_(settings), notes_(notes), run_(std::move(run)),
+      head_(find_classifier(model)), optimizer_(settings.optimizer) {
     // names of files and folders can be any bytes; logs, pages and checkpoints hold texts
     run_.name = valid_utf8(run_.name), run_.command = valid_utf8(run_.command);
     for (std::string& label : run_.labels) label = valid_utf8(label);
@@ -65,6 +65,8 @@ Trainer::Trainer(const Backend& backend, Model& model, const Dataset& data, cons
                "the network ends in one number without an activation: a sigmoid is needed to tell two classes apart");
     if (!settings_.teacher) return;
     teacher_head_ = find_classifier(*settings_.teacher->model);
+    LIMN_CHECK(teacher_head_.classes == head_.classes, "the teacher answers with {} numbers, the student with {}", teacher_head_.classes,
+               head_.classes);
     LIMN_CHECK(teacher_head_.kind != Head::Kind::linear, "the teacher ends without a softmax or sigmoid: its answers are no probabilities");
     LIMN_CHECK(settings_.teacher->weight >= 0 && settings_.teacher->weight <= 1, "a teacher's share of {} makes no sense: 0 to 1",
                settings_.teacher->weight);
@@ -223,7 +225,7 @@ void Trainer::save_models() {
 
 // What could not be saved in the end should be known at the start.
 void Trainer::check_that_it_can_be_saved() const {
-    (void)keras_config_of(model_);
+    (void)saved_form(model_);
     const std::filesystem::path probe = run_.folder / ".limn-can-write";
     write_file(probe, std::string_view());
     std::filesystem::remove(probe);
@@ -252,6 +254,8 @@ void Trainer::open_run(const std::filesystem::path& checkpoint) {
     }
     state_.data = data_.fingerprint, state_.settings = run_.config;
     run_.first_epoch = state_.epoch + 1, run_.epochs = settings_.epochs;
+    if (state_.best_epoch > 0)
+        run_.best_epoch = state_.best_epoch, run_.best_accuracy = state_.best_accuracy, run_.best_loss = state_.best_loss;
 }
 
 // If the values below the trained layers never change, they are computed once.
@@ -329,7 +333,9 @@ Outcome Trainer::train() {
     if (outcome.exit_code == 0) {
         with_weights(state_.averaged, [&] { attempt([&] { save_models(); }); });
         for (std::size_t i = 0; Weight * w : trained_weights(model_)) w->value = state_.best.at(i++).on(backend_.device());
-        add_mistakes(outcome, evaluate(), data_.validation, data_.labels, backend_, model_, settings_.validation_input, 24);
+        const Evaluation validation = evaluate();
+        if (!interrupted())  // else its answers are not all there
+            add_mistakes(outcome, validation, data_.validation, data_.labels, backend_, model_, settings_.validation_input, 24);
     } else if (!state_.best.empty()) {
         attempt([&] { save_best(); });
     }

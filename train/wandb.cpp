@@ -1,7 +1,6 @@
 // The format is that of wandb_internal.proto in a LevelDB log; the numbers below are its fields.
 #include "train/wandb.h"
 
-
 #include <algorithm>
 #include <ctime>
 #include <nlohmann/json.hpp>
@@ -171,6 +170,7 @@ void WandbOffline::on_train_begin(const Run& run) {
     started_ = run.started;
     resumed_ = run.resumed();
     first_epoch_ = run.first_epoch;
+    best_epoch_ = run.best_epoch, best_val_accuracy_ = run.best_accuracy, best_val_loss_ = run.best_loss;
     run_folder_ = new_folder(folder_ / "wandb" / ("offline-run-" + local_time(started_) + "-" + run_id_));
     make_folder(run_folder_ / "files");
     file_.emplace(run_folder_ / ("run-" + run_id_ + ".wandb"));

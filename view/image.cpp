@@ -157,6 +157,8 @@ template <class Encode> std::vector<std::byte> encoded(const Image& image, Encod
     std::vector<std::byte> bytes;
     LIMN_CHECK(image.height >= 1 && image.width >= 1 && Index(image.rgb.size()) == image.height * image.width * 3,
                "a picture of {}x{} pixels holds {} bytes, not 3 a pixel", image.width, image.height, image.rgb.size());
+    LIMN_CHECK((image.width * 3 + 1) * image.height < Index(1) << 31, "a picture of {}x{} pixels is too large to be written", image.width,
+               image.height);
     const int ok = encode(&bytes, int(image.width), int(image.height), image.rgb.data());
     LIMN_CHECK(ok && !bytes.empty(), "a picture of {}x{} pixels cannot be encoded", image.width, image.height);
     return bytes;

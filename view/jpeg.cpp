@@ -5,6 +5,7 @@
 #include <cstring>
 #include <numeric>
 #include <set>
+#include <utility>
 
 namespace limn {
 
@@ -120,7 +121,7 @@ JpegFacts read_jpeg_facts(Bytes jpeg) {
     constexpr std::string_view exif_name("Exif\0\0", 6);
     JpegFacts facts;
     Tables tables;
-    bool scanned = false;
+    bool scanned = false, has_exif = false;
     for (std::size_t at = next_marker(jpeg, 2); at < jpeg.size(); at = next_marker(jpeg, at)) {
         const std::uint8_t marker = jpeg[at++];
         if (marker == end_of_image) {
@@ -137,7 +138,8 @@ JpegFacts read_jpeg_facts(Bytes jpeg) {
         const bool frame = marker >= 0xc0 && marker <= 0xcf && marker != huffman && marker != 0xc8 && marker != 0xcc;
         if (frame && body.size() >= 6) facts.components = body[5];
         if (frame) tables.frame(body, marker == 0xc2);
-        if (marker == app1 && starts_with(body, exif_name)) facts.orientation = exif_orientation(body.subspan(exif_name.size()));
+        if (marker == app1 && starts_with(body, exif_name) && !std::exchange(has_exif, true))  // further ones hold the rest of long data
+            facts.orientation = exif_orientation(body.subspan(exif_name.size()));
         scanned = scanned || marker == start_of_scan;
         at += length;
     }

@@ -8,7 +8,8 @@ namespace limn {
 
 struct PhotoInput {
     Preprocess mode = Preprocess::unit;
-    Index height = 0, width = 0;  // 0: each photo keeps its own size
+    Index height = 0, width = 0;                            // both 0: each photo keeps its own size; one: its proportions
+    bool fixed() const { return height > 0 && width > 0; }  // do all photos become the same size?
     Resampling resampling = Resampling::nearest;
     int channels = 3;
 

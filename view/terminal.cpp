@@ -1,6 +1,7 @@
 #include "view/terminal.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +26,11 @@ std::string terminal_picture(const Image& image, int columns) {
 
 static std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1); }
 
+static std::size_t columns_of(std::FILE* terminal) {
+    winsize size{};
+    return ioctl(fileno(terminal), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
 ProgressBar::ProgressBar(std::uint64_t total, std::string label, std::FILE* stream)
     : total_(isatty(fileno(stream)) ? total : 0), label_(std::move(label)), stream_(stream), start_ns_(now_ns()) {}
 
@@ -37,11 +43,15 @@ void ProgressBar::update(std::uint64_t done, const std::string& note) {
     const double share = std::min(1.0, double(done) / double(total_)), seconds = double(now - start_ns_) / 1e9;
     const int filled = int(share * bar_width);
     const auto left = std::int64_t(share > 0 ? seconds / share - seconds : 0);
-    fmt::print(stream_, "\r{} [{:#<{}}{:.<{}}] {}/{}  {:.1f}/s", label_, "", filled, "", bar_width - filled, done, total_,
-               seconds > 0 ? double(done) / seconds : 0);
-    if (done > 0) fmt::print(stream_, "  {}:{:02} left", left / 60, left % 60);
-    if (!note.empty()) fmt::print(stream_, "  {}", note);
-    fmt::print(stream_, "\x1b[K");
+    std::string text = fmt::format("{} [{:#<{}}{:.<{}}] {}/{}  {:.1f}/s", label_, "", filled, "", bar_width - filled, done, total_,
+                                   seconds > 0 ? double(done) / seconds : 0);
+    if (done > 0) text += fmt::format("  {}:{:02} left", left / 60, left % 60);
+    if (!note.empty()) text += "  " + note;
+    if (text.size() >= columns_of(stream_)) {  // a second row would stay
+        text.resize(columns_of(stream_) - 1);
+        while (!text.empty() && static_cast<unsigned char>(text.back()) >= 0x80) text.pop_back();  // no half characters
+    }
+    fmt::print(stream_, "\r{}\x1b[K", text);
     std::fflush(stream_);
 }
 

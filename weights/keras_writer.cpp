@@ -226,6 +226,14 @@ std::vector<std::string> top_names(const std::string& config) {
     return names;
 }
 
+void write_notes(Hdf5Writer& file, const ModelNotes& notes) {
+    if (!notes.labels.empty()) file.attribute("/", "labels", notes.labels);
+    const std::pair<const char*, const std::string*> attributes[] = {
+        {"preprocess", &notes.preprocess}, {"size", &notes.size}, {"resize", &notes.resize}};
+    for (const auto& [name, value] : attributes)
+        if (!value->empty()) file.attribute("/", name, *value);
+}
+
 void write_whole(const std::filesystem::path& path, const std::string& config, const Layers& layers, const std::string& keras_version,
                  const ModelNotes& notes, Precision precision) {
     Hdf5Writer file(path);
@@ -233,18 +241,15 @@ void write_whole(const std::filesystem::path& path, const std::string& config, c
     file.attribute("/", "model_config", config);
     file.attribute("/", "backend", std::string("tensorflow"));
     file.attribute("/", "keras_version", keras_version);
-    if (!notes.labels.empty()) file.attribute("/", "labels", notes.labels);
-    const std::pair<const char*, const std::string*> attributes[] = {
-        {"preprocess", &notes.preprocess}, {"size", &notes.size}, {"resize", &notes.resize}};
-    for (const auto& [name, value] : attributes)
-        if (!value->empty()) file.attribute("/", name, *value);
+    write_notes(file, notes);
     file.commit();
 }
 
-void write_archive(const std::filesystem::path& path, const std::string& config, const Layers& layers) {
+void write_archive(const std::filesystem::path& path, const std::string& config, const Layers& layers, const ModelNotes& notes) {
     PendingFile weights(path.string() + ".weights");  // removed at the end
     Hdf5Writer file(weights.temporary_path());
     write_keras3(file, layers, store_paths(config));
+    write_notes(file, notes);
     file.commit();
     OrderedJson root = OrderedJson::parse(config);
     root["module"] = root["class_name"] == "Functional" ? "keras.src.models.functional" : "keras";
@@ -258,16 +263,20 @@ void write_archive(const std::filesystem::path& path, const std::string& config,
 
 }  // namespace
 
-void save_model(const std::filesystem::path& path, const Model& model, const ModelNotes& notes, Precision precision) {
-    Layers layers;
+SavedForm saved_form(const Model& model) {
     int newest = 2;
-    for (const Written& w : written_layers(model)) {
-        layers.push_back({w.name, w.layer});
+    for (const Written& w : written_layers(model))
         if (w.layer->class_name != "InputLayer") newest = std::max(newest, w.layer->keras_config.keras_major);
-    }
     // a few functions changed their meaning with Keras 3 (layers/config.h)
     if (newest >= 3) check_hard_sigmoid(model);
-    write_whole(path, keras_config_of(model), layers, newest >= 3 ? "3.0.0" : "2.15.0", notes, precision);
+    return {keras_config_of(model), newest >= 3 ? "3.0.0" : "2.15.0"};
+}
+
+void save_model(const std::filesystem::path& path, const Model& model, const ModelNotes& notes, Precision precision) {
+    Layers layers;
+    for (const Written& w : written_layers(model)) layers.push_back({w.name, w.layer});
+    const auto [config, version] = saved_form(model);
+    write_whole(path, config, layers, version, notes, precision);
 }
 
 std::vector<std::string> convert_model(const std::filesystem::path& path, const LoadedModel& loaded, Precision precision) {
@@ -288,16 +297,17 @@ std::vector<std::string> convert_model(const std::filesystem::path& path, const 
         notes.push_back(fmt::format("Keras 3 takes no '/' in names; renamed: '{}' is '{}'{}", moved.begin()->first, moved.begin()->second,
                                     moved.size() > 1 ? fmt::format(", and {} more", moved.size() - 1) : ""));
     const std::string extension = path.extension().string();
+    const ModelNotes own{loaded.labels, loaded.preprocess, loaded.size, loaded.resize};
     if (extension == ".keras") {
         LIMN_CHECK(precision == Precision::f32, "{}: a .keras file keeps float32; float16 is for .h5", path.string());
-        write_archive(path, config, layers);
+        write_archive(path, config, layers, own);
         return notes;
     }
     LIMN_CHECK(extension == ".h5" || extension == ".hdf5", "{}: the name should end in .h5 or .keras, which says what is written",
                path.string());
     LIMN_CHECK(config.find("\"__ellipsis__\"") == std::string::npos,
                "{}: the network cuts with '...', which Keras reads from .keras files only: write one", path.string());
-    write_whole(path, config, layers, "3.0.0", {loaded.labels, loaded.preprocess, loaded.size, loaded.resize}, precision);
+    write_whole(path, config, layers, "3.0.0", own, precision);
     return notes;
 }
 

@@ -22,6 +22,12 @@ struct ModelNotes {
 // Keras 3 allows no '/' in a name, "base/conv" becomes "base_conv". A model of channels-first layers is an Error.
 std::string keras_config_of(const Model& model);
 
+// What save_model will write; an Error if Keras could not say what the model computes. To know before a long training.
+struct SavedForm {
+    std::string config, keras_version;
+};
+SavedForm saved_form(const Model& model);
+
 enum class Precision { f32, f16 };  // of the stored numbers; Keras and limn widen float16 as they read
 
 void save_model(const std::filesystem::path& path, const Model& model, const ModelNotes& notes, Precision precision = Precision::f32);

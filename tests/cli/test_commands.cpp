@@ -168,13 +168,13 @@ TEST_CASE("the manifest names everything a map depends on, with fingerprints; th
     CHECK(other["manifest"]["seed"] == 2);
     CHECK(once["manifest"]["samples"] == 20);
     CHECK(!once["manifest"].contains("given"));
+    CHECK(once["manifest"]["model"]["sha256"] == digest_of_file("sha256", desk.model));
+    for (const char* key : {"limn", "backend", "threads", "image", "input", "score", "picture"}) CHECK(once["manifest"].contains(key));
+
     Json config = tiny_config();
     config["config"]["layers"].insert(config["config"]["layers"].begin() + 1, layer_json("Lambda", "scale", Json::object()));
     write_model(desk.model, config.dump(), tiny_weights());
-    const Json given = manifest({"--lambda", "scale: x/2"})["manifest"]["given"];
-    CHECK(given["lambda"]["scale"] == "x/2");
-    CHECK(once["manifest"]["model"]["sha256"] == digest_of_file("sha256", desk.model));
-    for (const char* key : {"limn", "backend", "threads", "image", "input", "score", "picture"}) CHECK(once["manifest"].contains(key));
+    CHECK(manifest({"--lambda", "scale: x/2"})["manifest"]["given"]["lambda"]["scale"] == "x/2");
 }
 
 TEST_CASE("--verify prints the evidence beside each map") {
@@ -243,6 +243,75 @@ TEST_CASE("many photos in one call, also of the same name, and of their own size
     CHECK(read_npy(desk / "out" / "photo-2.grad-cam.conv.npy").shape() == (Shape{12, 13}));
     CHECK(read_npy(desk / "out" / "photo.grad-cam.conv.npy").shape() == (Shape{20, 30}));
     CHECK(read_npy(desk / "out" / "photo-3.grad-cam.conv.npy").shape() == (Shape{14, 15}));
+}
+
+TEST_CASE("a network with one open side: photos keep their proportions, or become what is asked for") {
+    const Desk desk;
+    Json config = tiny_config();
+    config["config"]["layers"][0]["config"]["batch_input_shape"] = {nullptr, 32, nullptr, 3};
+    write_model(desk / "line.h5", config.dump(), tiny_weights());
+    const auto shape = [&](std::vector<std::string> more) {
+        const CommandResult o = desk.explain(desk.photo, (desk / "line.h5").string(), [&] {
+            more.insert(more.end(), {"--save", "npy"});
+            return more;
+        }());
+        REQUIRE_MESSAGE(o.status == 0, o.err);
+        return read_npy(desk / "out" / "photo.grad-cam.conv.npy").shape();
+    };
+    CHECK(shape({}) == (Shape{32, 224}));
+    CHECK(shape({"--size", "native"}) == (Shape{32, 48}));  // of 20x30
+    CHECK(shape({"--size", "32x50"}) == (Shape{32, 50}));
+    check_refused("another height", desk.explain(desk.photo, (desk / "line.h5").string(), {"--size", "64x64"}), "takes only 32xany");
+}
+
+TEST_CASE("names that are not UTF-8: the JSON holds a replacement, the files keep their names") {
+    const Desk desk;
+    const std::string odd = (desk / "caf\xe9.png").string();
+    std::filesystem::copy(desk.photo, odd);
+    for (const char* command : {"explain", "predict"}) {
+        const CommandResult o = limn_command({command, odd, "--model", desk.model, "--json"}, desk);
+        CAPTURE(o.err);
+        REQUIRE(o.status == 0);
+        CHECK(Json::parse(o.out)["images"][0]["image"].get<std::string>().ends_with("caf\ufffd.png"));
+    }
+    const CommandResult o = desk.explain(odd, desk.model);
+    CHECK_MESSAGE(o.status == 0, o.err);
+    CHECK(std::filesystem::exists(desk / "out" / "caf\xe9.json"));
+}
+
+TEST_CASE("options that take lists leave alone what comes after them") {
+    const Desk desk;
+    const CommandResult o = limn_command(
+        {"explain", "--method", "cam,grad-cam", "--layer", "conv", "--save", "npy", desk.photo, "--model", desk.model, "--out", desk.out},
+        desk);
+    CHECK_MESSAGE(o.status == 0, o.err);
+    CHECK(std::filesystem::exists(desk / "out" / "photo.cam.conv.npy"));
+    write_npy(desk / "x.npy", random_tensor({1, 16, 16, 3}, 1));
+    const CommandResult run = limn_command({"run", "--input", (desk / "x.npy").string(), desk.model, "--layer", "conv", "--layer", "image",
+                                            "--out", (desk / "arrays").string()},
+                                           desk);
+    CHECK_MESSAGE(run.status == 0, run.err);
+    CHECK(std::filesystem::exists(desk / "arrays" / "image.activation.npy"));
+    // an element that is not there is known before anything is written
+    for (const char* target : {"281", "7:0", "0:99999"}) {
+        const CommandResult bad = limn_command(
+            {"run", "--input", (desk / "x.npy").string(), desk.model, "--target", target, "--out", (desk / "none").string()}, desk);
+        CHECK(bad.status == 2);
+        CHECK_FALSE(std::filesystem::exists(desk / "none"));
+    }
+}
+
+TEST_CASE("a folder is explained again without the pictures that were written into it") {
+    const Desk desk;
+    std::filesystem::create_directory(desk / "photos");
+    std::filesystem::copy(desk.photo, desk / "photos");
+    for (int time = 0; time < 2; time++) {
+        const CommandResult o = limn_command(
+            {"explain", (desk / "photos").string(), "--model", desk.model, "--json", "--out", (desk / "photos" / "limn-out").string()},
+            desk);
+        REQUIRE_MESSAGE(o.status == 0, o.err);
+        CHECK(Json::parse(o.out)["images"].size() == 1);
+    }
 }
 
 TEST_CASE("run returns arrays that belong together") {
@@ -440,6 +509,14 @@ TEST_CASE("options that make no sense: exit 2 and one clear line") {
         check_refused(more[0].c_str(), desk.explain(desk.photo, desk.model, more), expected);
     };
     refuse({"--layer", "nope"}, "there is no layer 'nope'");
+    write_text(desk / "one.txt", "1\n");
+    refuse({"--targets", (desk / "one.txt").string(), "--target", "2"}, "give one of them");
+    refuse({"--compat", "captum", "--view", "signed"}, "--view signed: --compat captum draws as that library does");
+    refuse({"--compat", "captum", "--colormap", "grey"}, "--colormap: --compat captum draws as that library does");
+    refuse({"--fuse", "max"}, "--fuse max: needs several layers");
+    check_refused("a size without a plan", limn_command({"inspect", desk.model, "--size", "9x9"}, desk), "--size is for --plan");
+    check_refused("a device without a plan", limn_command({"inspect", desk.model, "--device", "abacus"}, desk), "are for --plan");
+    check_refused("no images", limn_command({"bench", desk.model, "--batch", "-5"}, desk), "--batch");
     refuse({"--layer", "scores"}, "has no spatial map");
     refuse({"--method", "magic"}, "method 'magic' is not known");
     refuse({"--target", "3"}, "has the classes 0 to 2");

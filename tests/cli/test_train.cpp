@@ -9,6 +9,7 @@
 #include "engine/file.h"
 #include "tests/cli/command.h"
 #include "tests/support.h"
+#include "tests/support_models.h"
 #include "tests/train/photos.h"
 
 using namespace limn;
@@ -145,6 +146,43 @@ TEST_CASE("train: what was frozen in one run is trained in the next, if that ask
         limn_command({"train", p.photos, "--model", head + "/best.h5", "--epochs", "1", "--out", all, "--resume"}, p.folder);
     CHECK(other.status == 2);
     CHECK(other.err.find("was started with started_from") != std::string::npos);
+}
+
+TEST_CASE("train: what a run starts from is not written over, what was said at its start stays, what is not applied is noted") {
+    const Photos p;
+    REQUIRE(limn_command(p.arguments({"--epochs", "1"}), p.folder).status == 0);
+    const auto further = [&](const std::string& out, std::vector<std::string> more = {}) {
+        std::vector<std::string> all{"train", p.photos, "--model", p.out + "/best.h5", "--epochs", "1", "--out", out, "--show", "2"};
+        all.insert(all.end(), more.begin(), more.end());
+        return limn_command(all, p.folder);
+    };
+    fs::remove(fs::path(p.out) / "checkpoint.h5");
+    const auto before = read_file(p.out + "/best.h5");
+    CHECK(further(p.out).err.find("would write over the file that it starts from") != std::string::npos);
+    CHECK(read_file(p.out + "/best.h5") == before);
+    CHECK(further(p.out + "2").status == 0);
+    CHECK(further(p.out + "2", {"--resume", "--exact"}).err.find("was started with exact = no, not yes") != std::string::npos);
+
+    const auto bytes = read_file(p.network);
+    std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    const std::string place = "\"filters\": 6,";
+    text.replace(text.find(place), place.size(), place + " \"kernel_regularizer\": {\"class_name\": \"L2\", \"config\": {\"l2\": 0.01}},");
+    write_file(p.network, text);
+    const CommandResult regularized = limn_command(p.arguments({"--epochs", "1"}, p.out + "3"), p.folder);
+    CHECK(regularized.status == 0);
+    CHECK(regularized.err.find("the network's kernel_regularizer are not applied") != std::string::npos);
+    text.replace(text.find("relu"), 4, "tanh");
+    write_file(p.network, text);
+    CHECK(limn_command(p.arguments({"--epochs", "1", "--resume"}, p.out + "3"), p.folder).err.find("architecture_md5") !=
+          std::string::npos);
+
+    // a teacher of a fixed size sees the photos in that size
+    write_model(p.folder / "teacher.h5", tiny_config(16, 1, "sigmoid").dump(), tiny_weights(1));
+    const CommandResult taught =
+        limn_command({"train", p.photos, "--arch", "paws", "--size", "32x32", "--teacher", (p.folder / "teacher.h5").string(), "--epochs",
+                      "1", "--batch", "8", "--out", p.out + "4", "--show", "2"},
+                     p.folder);
+    CHECK_MESSAGE(taught.status == 0, taught.err);
 }
 
 TEST_CASE("train: killed at any moment and resumed, it ends with the same weights") {

@@ -161,8 +161,7 @@ TEST_CASE("what is missing, wrong or does not fit is said in one line") {
     const auto words = [&](const std::string& sentence) {
         return std::vector<std::string>{"--words", sentence, "--vocabulary", desk.words};
     };
-    desk.check_refused({},
-                       "takes more than a photo: give words (?,4) with --input NAME=FILE.npy, or its words with --words or --question");
+    desk.check_refused({}, "takes more than a photo: give words (?,4) with --input NAME=FILE.npy, or its words with --question");
     desk.check_refused({"--input", "word=x.npy"}, "--input word=x.npy: the model takes image (?,8,8,3), words (?,4)");
     desk.check_refused({"--input", "x.npy"}, "--input x.npy: should be NAME=FILE.npy");
     desk.check_refused({"--input", "words=" + desk.tokens({1, 2, 3}, "short.npy")},

@@ -323,10 +323,14 @@ TEST_CASE("evaluate: a single sigmoid has two sides") {
     CHECK(desk.json()["photos"] == 2);
     std::istringstream lines(desk.result("photos.jsonl"));
     std::string line;
-    for (int i = 0; i < 2; i++) std::getline(lines, line);
-    const Json record = Json::parse(line);
-    CHECK(record["photo"] == "p00.png");
-    CHECK(record["target"] == record["predicted"]);
+    int found = 0;
+    for (std::getline(lines, line); std::getline(lines, line);) {
+        const Json record = Json::parse(line);
+        if (record["photo"] != "p00.png") continue;
+        found++;
+        CHECK(record["target"] == record["predicted"]);
+    }
+    CHECK(found == 1);
 }
 
 TEST_CASE("evaluate: scores that are no numbers rate nothing, and the run ends") {

@@ -127,6 +127,25 @@ TEST_CASE("a folder train alone is split; folders of folders are not taken for c
     CHECK(names(open_dataset(folder.path / "a", {}).problems, "loop", "loop"));
 }
 
+TEST_CASE("a class may be called train, a folder of photos test; where the run itself writes is no class") {
+    const TemporaryFolder folder;
+    for (const char* kind : {"bus", "train"})
+        for (const char* part : {"vehicles", "others"}) write_photos(folder.path / part / kind, 5, kind[0] + part[0]);
+    const Dataset vehicles = open_dataset(folder.path / "vehicles", {.validation = folder.path / "others"});
+    CHECK(vehicles.labels == std::vector<std::string>{"bus", "train"});
+    CHECK(vehicles.validation.size() == 10);
+
+    for (const char* kind : {"cat", "dog"}) write_photos(folder.path / "pets" / "train" / kind, 5, kind[0]);
+    write_photos(folder.path / "pets" / "test", 3, 9);  // nobody says which of them are cats
+    const Dataset pets = open_dataset(folder.path / "pets", {});
+    CHECK(pets.labels == std::vector<std::string>{"cat", "dog"});
+    CHECK(pets.validation.size() == 2);
+
+    write_photos(folder.path / "vehicles" / "limn-train" / "pictures", 2, 7);
+    CHECK(open_dataset(folder.path / "vehicles", {.out = folder.path / "vehicles" / "limn-train"}).labels == vehicles.labels);
+    CHECK(open_dataset(folder.path / "vehicles", {}).labels.size() == 3);
+}
+
 TEST_CASE("folders that cannot be trained on: one clear line") {
     const TemporaryFolder folder;
     CHECK_THROWS_WITH_AS(open_dataset(folder.path / "none", {}), doctest::Contains("is not a folder"), Error);

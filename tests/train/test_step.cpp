@@ -1,5 +1,6 @@
 // One step of training: losses, gradients of all trainable layers by finite differences, optimisers, schedules.
 #include <map>
+#include <optional>
 #include <set>
 
 #include "autograd/gradcheck.h"
@@ -149,8 +150,8 @@ TEST_CASE("in use, dropout and batch normalisation do what the file says: a tape
 }
 
 TEST_CASE("spatial dropout takes whole channels, stochastic depth whole images") {
-    const auto taken = [](const char* kind, const Shape& shape) {
-        const LayerPtr layer = make_layer({kind, "d", {{"rate", 0.5}}});
+    const auto taken = [](const char* kind, const Shape& shape, const Value& noise_shape = {}, const std::set<int>& channels_first = {}) {
+        const LayerPtr layer = make_layer({kind, "d", {{"rate", 0.5}, {"noise_shape", noise_shape}}, channels_first});
         layer->build({shape});
         Tape tape(cpu_backend());
         TrainingStep training{1, {}};
@@ -168,6 +169,57 @@ TEST_CASE("spatial dropout takes whole channels, stochastic depth whole images")
     check_groups(taken("SpatialDropout2D", {4, 5, 6, 8}), [](Index i) { return i / 240 * 8 + i % 8; });
     check_groups(taken("SpatialDropout3D", {4, 2, 3, 5, 8}), [](Index i) { return i / 240 * 8 + i % 8; });
     check_groups(taken("StochasticDepth", {16, 3, 3, 2}), [](Index i) { return i / 18; });
+    // noise_shape (None, 1, 1, 1), as EfficientNet has it; and of a file with channels first, along its own axes
+    check_groups(taken("Dropout", {16, 3, 3, 2}, List{Value(), 1.0, 1.0, 1.0}), [](Index i) { return i / 18; });
+    check_groups(taken("Dropout", {4, 5, 6, 8}, List{Value(), Value(), 1.0, 1.0}, {4}), [](Index i) { return i / 240 * 8 + i % 8; });
+}
+
+TEST_CASE("attention forgets in training what it looks at, and nothing else; in use it forgets nothing") {
+    for (const char* kind : {"MultiHeadAttention", "Attention"}) {
+        CAPTURE(std::string(kind));
+        const Tensor x = random_tensor({2, 7, 4}, 1);
+        const auto attended = [&](double rate, std::optional<std::uint64_t> seed, bool frozen = false) {
+            const LayerPtr layer = make_layer({kind, "a", {{"num_heads", 2.0}, {"key_dim", 3.0}, {"dropout", rate}}});
+            layer->build({x.shape(), x.shape()});
+            for (std::size_t i = 0; i < layer->weights.size(); i++)
+                layer->weights[i].value = random_tensor(layer->weights[i].shape, 10 + i);
+            layer->trainable = !frozen;
+            CHECK(layer->random_in_training() == (rate > 0));
+            Tape tape(cpu_backend());
+            TrainingStep training{seed.value_or(0), {}};
+            if (seed) tape.training = &training;
+            return layer->forward(tape, {x, x}).value;
+        };
+        const Tensor plain = attended(0, {});
+        CHECK(same_bits(attended(0.5, {}), plain));
+        CHECK(same_bits(attended(0, 1), plain));
+        CHECK(same_bits(attended(0.5, 1, true), plain));
+        CHECK(relative_error(attended(0.5, 1), plain) > 0.01);
+        CHECK(same_bits(attended(0.5, 1), attended(0.5, 1)));
+        CHECK_FALSE(same_bits(attended(0.5, 1), attended(0.5, 2)));
+        Tensor mean = plain.zeros_like(plain.shape());  // over many draws nothing is gained or lost
+        for (std::uint64_t seed = 1; seed <= 400; seed++) {
+            const Tensor one = attended(0.5, seed);
+            for (Index i = 0; i < mean.size(); i++) mean.data()[i] += one.data()[i] / 400;
+        }
+        CHECK(relative_error(mean, plain) < 0.15);
+    }
+}
+
+TEST_CASE("weight decay is of kernels and embeddings, whatever the number of their axes") {
+    const auto decayed = [](const std::string& name, const Shape& shape) {
+        Weight w{name, shape, Tensor::full(shape, 1)};
+        Optimizer optimizer({.name = "sgd", .weight_decay = 0.5});
+        optimizer.step(cpu_backend(), 0.1, {&w}, {Tensor::zeros(shape)});
+        return w.value.at_flat(0) == doctest::Approx(0.95);
+    };
+    for (const char* name : {"kernel", "depthwise_kernel", "recurrent_kernel", "query/kernel"}) CHECK(decayed(name, {3, 4}));
+    CHECK(decayed("embeddings", {5, 2}));
+    CHECK_FALSE(decayed("bias", {4}));
+    CHECK_FALSE(decayed("query/bias", {2, 3}));  // of two heads
+    CHECK_FALSE(decayed("bias", {2, 12}));       // a GRU's two
+    CHECK_FALSE(decayed("alpha", {1, 1, 4}));    // of a PReLU
+    CHECK_FALSE(decayed("gamma", {4}));
 }
 
 TEST_CASE("noise and random changes of photos are the identity") {

@@ -187,6 +187,9 @@ TEST_CASE("EXIF: each of the eight orientations has its own upright picture, in 
             CHECK(image.height == (orientation >= 5 ? 24 : 16));
             CHECK(corner_letters(image) == letters);
         }
+    // EXIF of more than 64 KB goes on in further segments, which begin in the middle of something
+    const Image long_one = decode_image(corners_with(exif_segment(tiff({.value = 6}, true)) + exif_segment("and so on")), "test");
+    CHECK(corner_letters(long_one) == "brwg");
 }
 
 TEST_CASE("EXIF that is damaged leaves the picture as it is stored") {

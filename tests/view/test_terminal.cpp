@@ -1,5 +1,6 @@
 // Pictures and progress in a terminal; a pseudo-terminal stands in for a real one.
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -9,6 +10,7 @@
 
 #include "tests/support.h"
 #include "view/terminal.h"
+#include "view/utf8.h"
 
 using namespace limn;
 
@@ -128,6 +130,35 @@ TEST_CASE("progress on a terminal: label, bar, count, rate and time left; the li
     CHECK(terminal.written().empty());
     { ProgressBar(40, "left by an exception", terminal.stream).update(1); }
     CHECK(terminal.written().ends_with("\r\x1b[K"));
+}
+
+TEST_CASE("progress is never wider than the terminal: a second row would stay") {
+    PseudoTerminal terminal;
+    if (!terminal.stream) {
+        MESSAGE("skipped: no pseudo-terminal can be opened here");
+        return;
+    }
+    const auto columns_drawn = [&](const std::string& note) {
+        ProgressBar bar(1000, "explaining", terminal.stream);
+        bar.update(640, note);
+        const std::string text = terminal.written();
+        bar.finish();
+        (void)terminal.written();
+        CHECK(text.starts_with("\rexplaining ["));
+        CHECK(text.ends_with("\x1b[K"));
+        CHECK(valid_utf8(text) == text);
+        return text.size() - 1 - 3;
+    };
+    CHECK(columns_drawn("integrated-gradients 32/50 of a long, long name") == 79);  // where it does not say how wide it is
+    winsize size{};
+    size.ws_col = 40;
+    REQUIRE(ioctl(fileno(terminal.stream), TIOCSWINSZ, &size) == 0);
+    CHECK(columns_drawn("") == 39);
+    size.ws_col = 200;
+    REQUIRE(ioctl(fileno(terminal.stream), TIOCSWINSZ, &size) == 0);
+    std::string accents;
+    for (int i = 0; i < 100; i++) accents += "\u00e9";
+    CHECK(columns_drawn(accents) >= 197);
 }
 
 TEST_CASE("progress is drawn at most ten times a second, and never past its end") {

@@ -109,6 +109,7 @@ TEST_CASE("weights-only files of Keras 3: too few, too many, misshapen") {
 TEST_CASE("convert: .h5 and .keras hold the same network, with its own names and the file's notes") {
     const TemporaryFolder folder;
     TinyModel tiny;
+    tiny.loaded.labels = {"cat", "dog", "owl"}, tiny.loaded.preprocess = "tf", tiny.loaded.size = "16x16", tiny.loaded.resize = "bilinear";
     for (const char* name : {"m.h5", "m.keras"}) {
         CAPTURE(name);
         convert_model(folder / name, tiny.loaded);
@@ -117,6 +118,10 @@ TEST_CASE("convert: .h5 and .keras hold the same network, with its own names and
         CHECK(again.model.find("conv") >= 0);
         CHECK(keras_major(again.keras_version) == 3);
         CHECK(again.notes.empty());
+        CHECK(again.labels == tiny.loaded.labels);
+        CHECK(again.preprocess == "tf");
+        CHECK(again.size == "16x16");
+        CHECK(again.resize == "bilinear");
     }
     CHECK_THROWS_WITH_AS(convert_model(folder / "m.onnx", tiny.loaded), doctest::Contains(".h5 or .keras"), Error);
     CHECK_THROWS_AS(convert_model(folder / "m.keras", tiny.loaded, Precision::f16), Error);
