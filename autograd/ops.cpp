@@ -218,6 +218,11 @@ Var transpose(Tape& tape, const Var& x, std::vector<int> order) {
     });
 }
 
+// Rows of several targets lie one after another: what is cut along the batch would be taken from the wrong ones.
+static void expect_one_target(const Walk& walk, bool cuts_batch) {
+    LIMN_CHECK(!cuts_batch || walk.targets() == 1, "what is cut or joined along the batch is differentiated for one target at a time");
+}
+
 Var concatenate(Tape& tape, const std::vector<Var>& parts, int axis) {
     Shape shape = parts.at(0).shape();
     if (axis < 0) axis += shape.rank();
@@ -236,7 +241,8 @@ Var concatenate(Tape& tape, const std::vector<Var>& parts, int axis) {
         places.push_back(at);
         at[axis] += part.shape()[axis];
     }
-    return tape.record("concatenate", parts, y, [places, zero](const Tensor& dy, Walk& walk) {
+    return tape.record("concatenate", parts, y, [places, zero, axis](const Tensor& dy, Walk& walk) {
+        expect_one_target(walk, axis == 0);
         for (int i = 0; i < int(places.size()); i++) {
             if (!walk.wants(i)) continue;
             Tensor dx = walk.gradient_for(i, dy);
@@ -259,7 +265,10 @@ std::vector<Var> split(Tape& tape, const Var& x, int axis, Index count) {
     for (Index i = 0; i < count; i++, at[axis] += part[axis]) {
         Tensor y = x.value.like(part);
         tape.backend().copy_box(x.value, at, part, y, zero);
-        parts.push_back(tape.record("part", {whole}, y, [at](const Tensor& dy, Walk& walk) { walk.place(0, dy, at); }));
+        parts.push_back(tape.record("part", {whole}, y, [at, axis](const Tensor& dy, Walk& walk) {
+            expect_one_target(walk, axis == 0);
+            walk.place(0, dy, at);
+        }));
     }
     return parts;
 }
@@ -269,7 +278,8 @@ Var pad(Tape& tape, const Var& x, const Shape& before, const Shape& after) {
     for (int i = 0; i < shape.rank(); i++) shape[i] += before[i] + after[i], zero[i] = 0;
     Tensor y = x.value.zeros_like(shape);
     tape.backend().copy_box(x.value, zero, x.shape(), y, before);
-    return tape.record("pad", {x}, y, [before, zero](const Tensor& dy, Walk& walk) {
+    return tape.record("pad", {x}, y, [before, zero, grows = shape[0] != x.shape()[0]](const Tensor& dy, Walk& walk) {
+        expect_one_target(walk, grows);
         Tensor dx = walk.gradient_for(0, dy);
         walk.backend.copy_box(dy, before, dx.shape(), dx, zero);
         walk.give(0, dx);
@@ -285,7 +295,8 @@ Var crop(Tape& tape, const Var& x, const Shape& from, const Shape& size) {
     }
     Tensor y = x.value.like(size);
     tape.backend().copy_box(x.value, from, size, y, zero);
-    return tape.record("crop", {x}, y, [from, zero](const Tensor& dy, Walk& walk) {
+    return tape.record("crop", {x}, y, [from, zero, shrinks = size[0] != x.shape()[0]](const Tensor& dy, Walk& walk) {
+        expect_one_target(walk, shrinks);
         const Shape shape = walk.gradient_for(0, dy).shape();
         Tensor dx = dy.zeros_like(shape);
         walk.backend.copy_box(dy, zero, dy.shape(), dx, from);

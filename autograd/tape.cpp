@@ -32,7 +32,7 @@ Var Tape::record(std::string_view op, std::vector<Var> inputs, Tensor output, Ba
 
 std::vector<Tensor> Tape::gradients(const Var& y, const Tensor& seed, std::span<const Var> wanted, ReluRule rule) const {
     const Index rows = y.shape().rank() ? y.shape()[0] : 1;
-    LIMN_CHECK(seed.shape().rank() == y.shape().rank() && seed.size() % y.value.size() == 0 &&
+    LIMN_CHECK(seed.shape().rank() == y.shape().rank() && seed.size() % std::max<Index>(1, y.value.size()) == 0 &&
                    (rows == 0 || y.shape().rank() == 0 || seed.shape()[0] % rows == 0),
                "the seed {} does not fit what is explained, {}", seed.shape().str(), y.shape().str());
     Walk walk(*this, rule);

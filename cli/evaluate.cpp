@@ -43,7 +43,8 @@ std::vector<std::string> spread(const std::vector<std::string>& names, Index lim
 class EvaluateCommand {
 public:
     explicit EvaluateCommand(const EvaluateOptions& o)
-        : o_(o), annotations_({o.boxes, o.masks, o.truth, mask_value(o.mask_value)}), ready_(prepare(o)) {
+        : o_(o), annotations_({o.boxes, o.masks, o.truth, mask_value(o.mask_value)}), ready_(prepare(o)),
+          head_(find_classifier(ready_.loaded.model)) {
         print_notes(ready_.loaded);
         LIMN_CHECK(o.score == "logit" || o.score == "output", "--score {}: logit and output are known", o.score);
         list_photos();
@@ -114,13 +115,13 @@ private:
         for (const std::string& name : names)
             LIMN_CHECK(valid_utf8(name) == name, "{}/{}: the name of this photo is not UTF-8, as the results have to be: rename it",
                        o_.folder, valid_utf8(name));
-        const Head head = find_classifier(ready_.loaded.model);
         std::size_t unknown = 0;
         std::string example;
         for (const std::string& name : spread(names, o_.limit)) {
             Entry entry{name, {}};
             const std::string text = annotations_.label_of(name);
-            if (!text.empty()) entry.label = label_named(text, ready_.loaded.labels, std::max<Index>(head.classes, head.binary() ? 2 : 0));
+            if (!text.empty())
+                entry.label = label_named(text, ready_.loaded.labels, std::max<Index>(head_.classes, head_.binary() ? 2 : 0));
             if (!text.empty() && !entry.label) {
                 LIMN_CHECK(o_.truth.empty(),
                            "{}: '{}' of photo {} is no class of this model: give a class name, an index or a range such as 281-285",
@@ -248,7 +249,7 @@ private:
         const auto entry = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == name; });
         Request request = request_;
         request.methods = {request_.methods[method]};
-        if (o_.target == "label") request.target = entry->label->target(find_classifier(ready_.loaded.model).binary());
+        if (o_.target == "label") request.target = entry->label->target(head_.binary());
         const Photo photo = load_photo((fs::path(o_.folder) / name).string(), ready_);
         Explaining explain(o_, ready_, request, 1);
         const Tensor raw = explain(photo.input)[0].maps.at(0).raw;
@@ -263,6 +264,7 @@ private:
     const EvaluateOptions& o_;
     Annotations annotations_;
     Ready ready_;
+    Head head_;
     std::vector<Entry> entries_;
     RatingSettings rating_;
     Request request_;

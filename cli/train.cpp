@@ -72,7 +72,8 @@ Model unweighted(const TrainOptions& o) {
     LIMN_CHECK(o.architecture.ends_with(".json"), "--arch {}: is neither a name limn knows (paws, vgg16, squeezenet...) nor a .json file",
                o.architecture);
     const auto bytes = read_file(o.architecture, std::size_t(64) << 20);
-    return model_from_config(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()), "3.0.0");
+    const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size()), version = keras_version_in(text);
+    return model_from_config(text, version.empty() ? "3.0.0" : version);
 }
 
 Network open_network(const TrainOptions& o, Index classes) {

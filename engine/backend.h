@@ -31,6 +31,7 @@ struct ConvShape {
     Window window;
     Index h, w, c, p, q, k;
     Index groups = 1;
+    bool operator==(const ConvShape&) const = default;
 };
 
 struct ConvWeights {

@@ -55,10 +55,10 @@ enum class ReluRule { plain, guided, deconvnet };
 
 template <class T> LIMN_HOST_DEVICE inline T relu_value(const UnaryFn& f, T x) {
     const T t = T(f.threshold), below = f.slope == 0 ? T(0) : T(f.slope) * (x - t);  // 0 at -inf, too
-    return x >= T(f.max_value) ? T(f.max_value) : x < t ? below : x;
+    return x >= T(f.max_value) ? T(f.max_value) : x <= t ? below : x;  // at the threshold, too (Keras: x * (x > threshold))
 }
 template <class T> LIMN_HOST_DEVICE inline T relu_slope(const UnaryFn& f, T x) {
-    return x >= T(f.max_value) ? T(0) : x > T(f.threshold) ? T(1) : T(f.slope);
+    return f.max_value < HUGE_VAL && x >= T(f.max_value) ? T(0) : x > T(f.threshold) ? T(1) : T(f.slope);
 }
 
 template <class T> LIMN_HOST_DEVICE inline T logistic(T x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }

@@ -15,6 +15,7 @@ struct Window {
     Index r = 1, s = 1;
     Index stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
     Index pad_top = 0, pad_left = 0;
+    bool operator==(const Window&) const = default;
 };
 
 enum class Direction { forward, grad_input };

@@ -182,7 +182,7 @@ Truth Annotations::of(const fs::path& photo, Index height, Index width) const {
     Truth truth;
     truth.label = label_of(photo);
     const std::vector<NamedBox> objects = objects_of(photo);
-    const bool is_named = std::ranges::any_of(objects, [&](const NamedBox& o) { return o.name == truth.label; });
+    const bool is_named = !truth.label.empty() && std::ranges::any_of(objects, [&](const NamedBox& o) { return o.name == truth.label; });
     for (const auto& [name, box] : objects) {
         const Rectangle cut{std::max<Index>(0, box.left), std::max<Index>(0, box.top), std::min(width - 1, box.right),
                             std::min(height - 1, box.bottom)};

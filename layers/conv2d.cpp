@@ -8,12 +8,11 @@ const ConvPlan& Convolution::plan(const Backend& backend, const ConvShape& shape
                                   const Tensor& bias) const {
     if (weights_.kernel.id() != kernel.id()) weights_ = {kernel, {}, {}}, plans_.clear();
     for (const Planned& p : plans_)
-        if (p.backend == &backend && p.direction == direction && p.fused == fused && p.bias == bias.id() && p.h == shape.h &&
-            p.w == shape.w)
+        if (p.backend == &backend && p.direction == direction && p.fused == fused && p.bias.id() == bias.id() && p.shape == shape)
             return *p.plan;
     weights_.bias = bias;
     if (plans_.size() >= 32) plans_.erase(plans_.begin());  // photos of many sizes: the oldest plan goes, packed weights stay
-    plans_.push_back({&backend, direction, fused, bias.id(), shape.h, shape.w, backend.plan_conv2d(shape, weights_, direction, fused)});
+    plans_.push_back({&backend, direction, fused, bias, shape, backend.plan_conv2d(shape, weights_, direction, fused)});
     return *plans_.back().plan;
 }
 

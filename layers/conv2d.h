@@ -20,8 +20,8 @@ private:
         const Backend* backend;
         Direction direction;
         Fused fused;
-        const void* bias;  // whose numbers were prepared
-        Index h, w;
+        Tensor bias;      // whose numbers were prepared; kept, so that no other can lie where it lies
+        ConvShape shape;  // with its padding: a copy of the layer that pads shares the plans
         std::shared_ptr<const ConvPlan> plan;
     };
     const ConvPlan& plan(const Backend&, const ConvShape&, Direction, Fused, const Tensor& kernel, const Tensor& bias) const;

@@ -86,6 +86,8 @@ public:
         if (with_beta_) weights.push_back({"beta", {c}, {}});
     }
     Shape output_shape(const std::vector<Shape>& in) const override { return in[0]; }
+    // Keras 3 hands a mask on without looking at it.
+    MaskUse mask_use(const std::vector<int>&) const override { return {.passes = keras_config.keras_major < 3 ? -1 : 0}; }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         return with_axis_last(tape, in[0], axis_, [&](const Var& x) {
             const Index images = x.shape()[0], c = x.shape()[-1];

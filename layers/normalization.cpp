@@ -122,6 +122,7 @@ public:
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const Tensor& x = in[0].value;
         const Index c = x.shape()[-1];
+        if (channels_ != c) channels_ = c, scales_ = {}, offsets_ = {};  // a layer may be called with photos and with masks
         return affine(tape, in[0], {}, scales_.of({}, x, [&] { return by_channel(scale_, c); }),
                       offsets_.of({}, x, [&] { return by_channel(offset_, c); }));
     }
@@ -134,7 +135,8 @@ private:
         return t;
     }
     std::vector<double> scale_, offset_;
-    Derived scales_, offsets_;
+    mutable Index channels_ = -1;
+    mutable Derived scales_, offsets_;  // for so many channels
 };
 
 // y = (x - mean) / max(sqrt(variance), 1e-7), or that backward, with statistics from the config or adapted to data and saved as weights:

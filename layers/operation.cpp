@@ -154,6 +154,8 @@ LayerPtr make_reduction(const Call& call) {
 }
 
 LayerPtr make_normalize(const Call& call) {
+    if (call.class_name == "l2_normalize" && !call.has("axis"))
+        call.reject("without an axis it is of the whole batch: limn knows it along axes");
     if (call.integer("order", 2) != 2) call.reject("only lengths of order 2 are known");
     // Keras names the least length, TensorFlow the least sum of squares
     const double least = call.has("least_square") ? call.number("least_square", 0) : std::pow(call.number("epsilon", 1e-6), 2);
@@ -225,7 +227,7 @@ constexpr Known known[] = {
     {"add|add_v2|bias_add", "x1|x|value x2|y|bias", make_binary},
     {"subtract|sub", "x1|x x2|y", make_binary},
     {"multiply|mul", "x1|x x2|y", make_binary},
-    {"divide|true_divide|truediv|real_div|div_no_nan", "x1|x x2|y", make_binary},
+    {"divide|true_divide|truediv|real_div", "x1|x x2|y", make_binary},
     {"maximum", "x1|x x2|y", make_binary},
     {"minimum", "x1|x x2|y", make_binary},
     {"power|pow", "x1|x x2|y", make_binary},

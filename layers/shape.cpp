@@ -34,8 +34,14 @@ public:
     }
     Var forward(Tape& tape, const std::vector<Var>& in) const override {
         const int rank = in[0].shape().rank();
-        const Var x =
-            as_stored_ && keras_config.channels_first.contains(rank) ? transpose(tape, in[0], keras_config.file_order(rank)) : in[0];
+        const bool renumbered = keras_config.channels_first.contains(rank);  // then the channels are last already
+        Var x = in[0];
+        if (as_stored_ && renumbered) x = transpose(tape, x, keras_config.file_order(rank));
+        if (!as_stored_ && !renumbered && rank > 2) {
+            std::vector<int> order(std::size_t(rank), 0);  // 0, 2, 3..., 1
+            for (int axis = 1; axis < rank; axis++) order[std::size_t(axis)] = axis + 1 < rank ? axis + 1 : 1;
+            x = transpose(tape, x, order);
+        }
         return reshape(tape, x, output_shape({in[0].shape()}));
     }
 

@@ -168,6 +168,39 @@ std::vector<Call> calls_of(const Json& layer, const std::string& where) {
     return calls;
 }
 
+// The attributes of a node of TensorFlow's graph as arguments: {"alpha": {"f": 0.1}}. Types and counts follow from the inputs.
+static Dict graph_attributes(const Json& attributes) {
+    static const std::map<std::string, std::string> texts = {
+        {"VkFMSUQ=", "VALID"}, {"U0FNRQ==", "SAME"}, {"TkhXQw==", "NHWC"}, {"TkNIVw==", "NCHW"}};
+    const auto number = [](const Json& j) { return j.is_string() ? std::strtod(j.get<std::string>().c_str(), nullptr) : j.get<double>(); };
+    Dict keywords;
+    for (const auto& [name, item] : attributes.items()) {
+        const std::string key = name == "squeeze_dims" ? "axis" : name == "DstT" ? "dtype" : name;
+        const auto has = [&, &item = item](const char* kind) { return item.is_object() && item.contains(kind); };
+        if (key == "dtype" && has("type")) {
+            const std::string type = item["type"].is_string() ? item["type"].get<std::string>() : "";
+            const bool real = type == "DT_FLOAT" || type == "DT_DOUBLE" || type == "DT_HALF" || type == "DT_BFLOAT16";
+            keywords[key] = real ? std::string("float32") : type;
+        } else if (has("type") || name == "N") {
+            continue;
+        } else if (has("b")) {
+            keywords[key] = value_from(item["b"]);
+        } else if (has("f") || has("i")) {
+            keywords[key] = number(item[has("f") ? "f" : "i"]);
+        } else if (has("s") && item["s"].is_string() && texts.contains(item["s"].get<std::string>())) {  // in base 64
+            keywords[key] = texts.at(item["s"].get<std::string>());
+        } else if (has("list")) {
+            List numbers;
+            if (const Json listed = item["list"].is_object() ? item["list"].value("i", Json::array()) : Json(); listed.is_array())
+                for (const Json& size : listed) numbers.push_back(number(size));
+            if (!numbers.empty()) keywords[key] = std::move(numbers);
+        } else {
+            fail("the model's configuration holds the attribute '{}' of a TensorFlowOpLayer, which limn does not know", name);
+        }
+    }
+    return keywords;
+}
+
 std::optional<Dict> operation_of(const Json& layer, const std::string& class_name, const Json& config, const Call& call) {
     const std::string module = layer.contains("module") && layer["module"].is_string() ? layer["module"].get<std::string>() : "";
     if (class_name == "TFOpLambda" || class_name == "SlicingOpLambda")  // Keras 2: x + 3 is "math.add"
@@ -190,11 +223,10 @@ std::optional<Dict> operation_of(const Json& layer, const std::string& class_nam
             const auto constant = constants.find(std::to_string(i));
             arguments.push_back(constant == constants.end() ? Value() : value_from(*constant));
         }
-        Dict keywords;
-        if (node.contains("attr") && node["attr"].is_object())
-            for (const auto& [key, item] : node["attr"].items())
-                if (item.is_object() && item.contains("b")) keywords[key] = value_from(item["b"]);
-        return Dict{{"operation", json_text(node, "op", "a TensorFlowOpLayer")}, {"arguments", arguments}, {"keywords", keywords}};
+        const Json attributes = node.value("attr", Json::object());
+        return Dict{{"operation", json_text(node, "op", "a TensorFlowOpLayer")},
+                    {"arguments", arguments},
+                    {"keywords", attributes.is_object() ? graph_attributes(attributes) : Dict{}}};
     }
     return std::nullopt;
 }

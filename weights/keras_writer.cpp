@@ -51,12 +51,20 @@ std::pair<std::string, OrderedJson> described(const Model& model, const Written&
     const Layer& layer = *written.layer;
     std::string class_name = layer.class_name;
     Dict settings = layer.keras_config.settings;
+    if (const auto call = settings.find("call"); call != settings.end()) {  // the builder's own word
+        if (const Value* keywords = call->second.find("keywords"); keywords && keywords->as<Dict>())
+            for (const auto& [keyword, value] : *keywords->as<Dict>())
+                LIMN_CHECK(keyword == "training", "layer '{}': a network that calls a layer with '{}' cannot be written yet", written.name,
+                           keyword);
+        settings.erase(call);
+    }
     if (layer.keras_config.keras_major < 3) say_for_keras3(class_name, settings);
+    std::erase_if(settings, [&](const auto& setting) { return is_left_out(setting.first, class_name); });
     OrderedJson config = json_from(Value(settings));
     if (config.is_null()) config = OrderedJson::object();
     for (const char* of_one_version : {"dtype", "batch_input_shape", "batch_shape"}) config.erase(of_one_version);
     config["name"] = written.name;
-    config["trainable"] = layer.trainable;
+    if (!is_left_out("trainable", class_name)) config["trainable"] = layer.trainable;
     if (layer.class_name == "InputLayer") {
         OrderedJson shape = OrderedJson::array();
         for (Index size : model.node(written.node).shape) shape.push_back(size < 0 ? OrderedJson() : OrderedJson(size));
@@ -184,6 +192,7 @@ void write_legacy(Hdf5Writer& file, const Layers& layers, const std::vector<std:
     }
     file.attribute("/model_weights", "layer_names", top);
     file.attribute("/model_weights", "backend", std::string("tensorflow"));
+    file.attribute("/model_weights", "keras_version", std::string(for_keras3 ? "3.0.0" : "2.15.0"));  // where Keras 2 looks for it
 }
 
 void write_keras3(Hdf5Writer& file, const Layers& layers, const StorePaths& paths) {

@@ -155,11 +155,16 @@ LoadedModel load_model_unprobed(const ModelSource& source) {
     const Shape& output = loaded.model.node(loaded.model.outputs.at(0)).shape;
     const std::pair<const char*, std::string*> attributes[] = {
         {"preprocess", &loaded.preprocess}, {"size", &loaded.size}, {"resize", &loaded.resize}};
-    for (const auto& [name, value] : attributes)
-        if (file.has_attribute("/", name)) *value = file.text("/", name);
-    if (file.has_attribute("/", "labels")) {
-        loaded.labels = file.texts("/", "labels");
-    } else if (output.rank() == 2 && output[1] == 1000) {
+    const auto read_own = [&](const char* name, auto read) {  // somebody else's attribute of this name may hold anything
+        try {
+            if (file.has_attribute("/", name)) read(name);
+        } catch (const Error&) {
+            loaded.notes.push_back(fmt::format("the file's attribute '{}' is no text: it is left alone", name));
+        }
+    };
+    for (const auto& [name, value] : attributes) read_own(name, [&, value = value](const char* of) { *value = file.text("/", of); });
+    read_own("labels", [&](const char* of) { loaded.labels = file.texts("/", of); });
+    if (loaded.labels.empty() && output.rank() == 2 && output[1] == 1000) {
         loaded.labels.assign(imagenet_labels().begin(), imagenet_labels().end());
     }
     return loaded;

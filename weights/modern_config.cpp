@@ -51,17 +51,6 @@ const char* const dropped[] = {"W_regularizer",
                                "softmax_robust_masking",
                                "quantization_config"};
 
-bool is_dropped(const std::string& key, const std::string& class_name) {
-    if (key == "groups")
-        return class_name != "Conv1D" && class_name != "Conv2D" && class_name != "Conv3D" && class_name != "GroupNormalization";
-    if (key == "kernel_regularizer") return class_name.starts_with("Separable") || class_name.starts_with("Depthwise");
-    if (key == "noise_shape" || key == "trainable") return class_name.starts_with("Spatial");
-    if (key == "input_dim") return class_name != "Embedding";
-    if (key == "dropout") return class_name == "Embedding";
-    return key.ends_with("_initializer") || key.ends_with("_constraint") ||
-           std::any_of(std::begin(dropped), std::end(dropped), [&](const char* d) { return key == d; });
-}
-
 class Moderniser {
 public:
     explicit Moderniser(const Model& model) : model_(model) {
@@ -74,6 +63,7 @@ public:
         OrderedJson& config = j["config"];
         if (config.is_array())
             config = OrderedJson{{"name", path.empty() ? model_.name : path.substr(0, path.size() - 1)}, {"layers", config}};
+        const OrderedJson built = config.value("build_input_shape", OrderedJson());  // of a Sequential that was built late
         for (const char* of_one_version : {"build_input_shape", "dtype"}) config.erase(of_one_version);
         // a list of one would make Keras 3 hand over a list instead of a tensor
         for (const char* ends : {"input_layers", "output_layers"})
@@ -85,6 +75,8 @@ public:
             const bool declares = settings.is_object() && settings.contains("batch_input_shape") && layer["class_name"] != "InputLayer";
             if (j["class_name"] == "Sequential" && layers.empty() && declares)
                 layers.push_back(input(settings["batch_input_shape"], settings, settings.value("name", std::string()) + "_input"));
+            else if (j["class_name"] == "Sequential" && layers.empty() && built.is_array() && layer["class_name"] != "InputLayer")
+                layers.push_back(input(built, OrderedJson::object(), settings.value("name", std::string()) + "_input"));
             layers.push_back(this->layer(layer, path));
         }
         config["layers"] = layers;
@@ -238,7 +230,7 @@ private:
         }
         const bool function = j.contains("inbound_nodes") && !j["inbound_nodes"].empty() && j["inbound_nodes"][0].is_object() &&
                               is_function(class_name, nlohmann::json(config));
-        std::erase_if(settings, [&](const auto& setting) { return is_dropped(setting.first, modern_class); });
+        std::erase_if(settings, [&](const auto& setting) { return is_left_out(setting.first, modern_class); });
         // BatchNormalization's axis was a list in some versions
         if (const auto axis = settings.find("axis"); axis != settings.end() && modern_class == "BatchNormalization")
             if (const List* list = axis->second.as<List>(); list && list->size() == 1) axis->second = Value(list->front());
@@ -296,6 +288,17 @@ static void say_in_cells(Value& cell) {
     std::string* class_name = std::get_if<std::string>(&part->at("class_name"));
     Dict* settings = std::get_if<Dict>(&part->at("config"));
     if (class_name && settings) say_for_keras3(*class_name, *settings);
+}
+
+bool is_left_out(const std::string& key, const std::string& class_name) {
+    if (key == "groups")
+        return class_name != "Conv1D" && class_name != "Conv2D" && class_name != "Conv3D" && class_name != "GroupNormalization";
+    if (key == "kernel_regularizer") return class_name.starts_with("Separable") || class_name.starts_with("Depthwise");
+    if (key == "noise_shape" || key == "trainable") return class_name.starts_with("Spatial");
+    if (key == "input_dim") return class_name != "Embedding";
+    if (key == "dropout") return class_name == "Embedding";
+    return key.ends_with("_initializer") || key.ends_with("_constraint") ||
+           std::any_of(std::begin(dropped), std::end(dropped), [&](const char* d) { return key == d; });
 }
 
 void say_for_keras3(std::string& class_name, Dict& settings) {

@@ -17,6 +17,9 @@ std::string modern_config(const std::string& json, const Model& model);
 // name (cuDNN's cells are plain ones there, with their arrays as limn holds them).
 void say_for_keras3(std::string& class_name, Dict& settings);
 
+// Is this setting left out: of training from scratch alone (initializers), or unknown to Keras 3's class?
+bool is_left_out(const std::string& setting, const std::string& class_name);
+
 // As the builder of the network names it (weights/keras_config.cpp); empty for what is no layer.
 std::string name_of(const nlohmann::ordered_json& layer);
 

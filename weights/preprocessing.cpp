@@ -26,10 +26,13 @@ Preprocess preprocess_named(std::string_view wanted) {
 PreprocessChoice choose_preprocess(const Model& model) {
     if (std::ranges::none_of(model.inputs, [&](int input) { return model.node(input).shape.rank() == 4; }))
         return {Preprocess::raw, "it takes no photos"};
-    for (std::size_t i = 0; i < std::min<std::size_t>(model.nodes().size(), 6); i++) {
-        const Layer& layer = *model.node(int(i)).layer;
+    for (const Node& node : model.nodes()) {
+        const Layer& layer = *node.layer;
         if (layer.class_name == "Rescaling" || layer.class_name == "Normalization")
             return {Preprocess::raw, fmt::format("the model scales its input itself (layer '{}')", layer.name)};
+        for (const char* arithmetic : {"add", "subtract", "multiply", "divide"})  // x / 127.5 - 1, or keras.applications' preprocess_input
+            if (layer.class_name == "Operation" && layer.keras_config.text("operation", "").ends_with(arithmetic))
+                return {Preprocess::raw, "the model calculates with its input before its first weights"};
         if (!layer.weights.empty()) break;
     }
     std::string name = model.name;
@@ -38,10 +41,11 @@ PreprocessChoice choose_preprocess(const Model& model) {
         std::string_view part;
         Preprocess mode;
     };
-    static constexpr Rule rules[] = {{"efficientnet", Preprocess::raw}, {"convnext", Preprocess::raw}, {"resnetv2", Preprocess::tf},
-                                     {"v2_resnet", Preprocess::tf},     {"inception", Preprocess::tf}, {"xception", Preprocess::tf},
-                                     {"mobilenet", Preprocess::tf},     {"nasnet", Preprocess::tf},    {"densenet", Preprocess::torch},
-                                     {"squeezenet", Preprocess::caffe}, {"vgg", Preprocess::caffe},    {"resnet", Preprocess::caffe}};
+    static constexpr Rule rules[] = {{"efficientnet", Preprocess::raw}, {"convnext", Preprocess::raw},   {"resnetv2", Preprocess::tf},
+                                     {"resnet50v2", Preprocess::tf},    {"resnet101v2", Preprocess::tf}, {"resnet152v2", Preprocess::tf},
+                                     {"v2_resnet", Preprocess::tf},     {"inception", Preprocess::tf},   {"xception", Preprocess::tf},
+                                     {"mobilenet", Preprocess::tf},     {"nasnet", Preprocess::tf},      {"densenet", Preprocess::torch},
+                                     {"squeezenet", Preprocess::caffe}, {"vgg", Preprocess::caffe},      {"resnet", Preprocess::caffe}};
     for (const Rule& rule : rules)
         if (name.find(rule.part) != std::string::npos) return {rule.mode, fmt::format("the model is called '{}'", model.name)};
     for (const Node& node : model.nodes()) {  // a base inside a model of another name

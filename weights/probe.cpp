@@ -23,7 +23,7 @@ namespace limn {
 namespace {
 
 constexpr int refused = 1;
-constexpr char begun = '.';
+constexpr char begun = '.', done = '\x01';  // no complaint is that
 constexpr std::size_t longest_complaint = 2000;
 
 // Memory that this process may write and nobody else sees (proc(5), statm): what RLIMIT_DATA counts. 0: unknown.
@@ -53,17 +53,21 @@ void restrain(const ProbeLimits& limits) {
     limit(RLIMIT_FSIZE, 0);
     limit(RLIMIT_CPU, limits.seconds);
     if (const std::size_t now = private_memory()) limit(RLIMIT_DATA, now + limits.memory);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
     for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGXCPU, SIGXFSZ, SIGALRM}) std::signal(signal, SIG_DFL);
     alarm(10 * limits.seconds);
 }
 
-// The child: into the pipe goes that it has begun, then f's complaint.
+// The child: into the pipe goes that it has begun, then that f came to its end, or f's complaint.
 [[noreturn]] void run(const std::function<void()>& f, const ProbeLimits& limits, int pipe) {
     (void)!write(pipe, &begun, 1);
     restrain(limits);
     std::string complaint;
     try {
         f();
+        (void)!write(pipe, &done, 1);
         _exit(0);
     } catch (const std::bad_alloc&) {
         complaint = "it asks for too much memory";
@@ -109,10 +113,12 @@ Probed probe(const std::function<void()>& f, const ProbeLimits& limits) {
     std::optional<Ended> child = run_in_child(f, limits);
     for (int more = 2; more > 0 && child && child->said.empty(); --more) child = run_in_child(f, limits);
     if (!child || child->said.empty()) return Probed::fine;  // the caller runs f unprobed
-    const int status = child->status;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == refused && child->said.size() > 1) throw Error(child->said.substr(1));
-    if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGALRM)) return Probed::endless;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? Probed::fine : Probed::crashed;
+    // What it said counts: its status is not to be had where the parent of this process had SIGCHLD ignored.
+    const std::string said = child->said.substr(1);
+    if (said == std::string(1, done)) return Probed::fine;
+    if (!said.empty()) throw Error(said);
+    const bool late = WIFSIGNALED(child->status) && (WTERMSIG(child->status) == SIGXCPU || WTERMSIG(child->status) == SIGALRM);
+    return late ? Probed::endless : Probed::crashed;
 }
 
 }  // namespace limn

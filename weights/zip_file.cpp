@@ -29,6 +29,8 @@ std::string reason(int code) {
 }  // namespace
 
 bool ZipFile::looks_like_one(const std::filesystem::path& path) {
+    std::error_code unknown;
+    if (!std::filesystem::is_regular_file(path, unknown)) return false;  // opening a pipe would wait for a writer
     std::ifstream file(path, std::ios::binary);
     char head[4] = {};
     return file.read(head, 4) && std::string_view(head, 4) == "PK\x03\x04";

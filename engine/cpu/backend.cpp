@@ -82,7 +82,7 @@ template <class Body> static void for_each_window(const Window& v, const Tensor&
 
 void CpuBackend::max_pool(const Window& window, const Tensor& x, Tensor& y, Argmax* argmax) const {
     const Index C = x.shape()[3];
-    if (argmax) *argmax = {window, Tensor(y.shape(), DType::i32)};
+    if (argmax) *argmax = reference::no_winners_yet(window, x, y);
     for_each_window(window, x, y, [&](const float* const* pixels, const std::int32_t* places, Index count, Index out) {
         if (!argmax) return kernels_.maximum(pixels, count, C, y.data() + out);
         std::int32_t* winner = argmax->winners.data<std::int32_t>() + out;
@@ -92,7 +92,7 @@ void CpuBackend::max_pool(const Window& window, const Tensor& x, Tensor& y, Argm
 }
 
 void CpuBackend::max_pool_grad(const Argmax& argmax, const Tensor& dy, Tensor& dx) const {
-    const Index N = dy.shape()[0], out = dy.size() / N, in = dx.size() / N;
+    const Index N = dy.shape()[0], out = dy.size() / std::max<Index>(1, N), in = dx.size() / std::max<Index>(1, N);
     parallel_for(N, [&](Index n) {
         const float* g = dy.data() + n * out;
         const std::int32_t* winner = argmax.winners.data<std::int32_t>() + n * out % argmax.winners.size();
@@ -119,7 +119,7 @@ void CpuBackend::unary(const UnaryFn& f, const Tensor& x, Tensor& y) const {
 }
 
 void CpuBackend::unary_grad(const UnaryFn& f, ReluRule rule, const Tensor& x, const Tensor& y, const Tensor& dy, Tensor& dx) const {
-    parallel_ranges(dy.size() / y.size(), 1, [&](Index begin, Index end) {  // one target after another
+    parallel_ranges(dy.size() / std::max<Index>(1, y.size()), 1, [&](Index begin, Index end) {  // one target after another
         for (Index t = begin; t < end; t++)
             parallel_ranges(y.size(), grain, [&](Index first, Index last) {
                 const float* g = dy.data() + t * y.size();
@@ -161,6 +161,7 @@ void CpuBackend::binary(Binary op, const Tensor& a, const Tensor& b, Tensor& y) 
 
 void CpuBackend::affine(const Tensor& x, const Tensor& mean, const Tensor& scale, const Tensor& shift, Tensor& y) const {
     const Index C = scale.size(), rows = std::max<Index>(1, grain / C);
+    LIMN_CHECK(x.size() % C == 0, "{} channels are scaled, {} has others", C, x.shape().str());
     const std::vector<float> zeros(std::size_t(C), 0.0f);
     const float *m = mean.empty() ? zeros.data() : mean.data(), *b = shift.empty() ? zeros.data() : shift.data();
     parallel_ranges(x.size() / C, rows, [&](Index begin, Index end) {

@@ -46,7 +46,9 @@ private:
     const float* padded(const float* image, Index first, Index count) const {
         thread_local std::vector<float> copy;
         copy.resize(std::size_t(count * in_row_));
-        const Index row = shape_.w * shape_.c, left = shape_.window.pad_left * shape_.c, some = std::min(row, in_row_ - left);
+        // a border may be wider than all that is read
+        const Index row = shape_.w * shape_.c, left = std::min(in_row_, shape_.window.pad_left * shape_.c),
+                    some = std::min(row, in_row_ - left);
         for (Index i = 0; i < count; i++) {
             float* to = copy.data() + i * in_row_;
             if (first + i < 0 || first + i >= shape_.h) {

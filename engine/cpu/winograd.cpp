@@ -82,6 +82,7 @@ public:
 
     void run(const Tensor& x, Tensor& y) const override {
         const Index tiles = x.shape()[0] * plane_.rows(M) * plane_.columns(M);
+        if (tiles == 0) return;
         const Index weight_bytes = points * channels_ * panels_ * columns_ * Index(sizeof(float));
         constexpr Index most_own = 28, most_shared = 98, own_bytes = Index(2) << 20;
         // Small weights: each thread takes blocks of tiles through all steps, in its own second-level cache. Large ones: all threads

@@ -20,6 +20,7 @@ int as_int(Index elements);  // an Error if there are too many
 static_assert(Steps::most == Shape::max_rank);
 
 inline Planes planes_of(const Shape& x, const Shape& y) {
+    (void)as_int(x.size()), (void)as_int(y.size());  // both are counted in 32 bits
     return {as_int(x[0]), as_int(x[1]), as_int(x[2]), as_int(x[3]), as_int(y[1]), as_int(y[2])};
 }
 inline Axis rows_of(const Window& w, const Planes& at) { return {int(w.r), int(w.stride_h), int(w.pad_top), at.h, at.p}; }
@@ -37,8 +38,11 @@ inline std::array<Index, Shape::max_rank> repeating_steps(const Shape& part, con
     LIMN_CHECK(part.rank() <= full.rank(), "{} does not repeat to {}", part.str(), full.str());
     std::array<Index, Shape::max_rank> steps{};
     const auto own = dense_steps(part);
-    for (int axis = 0; axis < part.rank(); axis++)
-        steps[std::size_t(axis + full.rank() - part.rank())] = part[axis] == 1 ? 0 : own[std::size_t(axis)];
+    for (int axis = 0; axis < part.rank(); axis++) {
+        const int to = axis + full.rank() - part.rank();
+        LIMN_CHECK(part[axis] == 1 || part[axis] == full[to], "{} does not repeat to {}", part.str(), full.str());
+        steps[std::size_t(to)] = part[axis] == 1 ? 0 : own[std::size_t(axis)];
+    }
     return steps;
 }
 // Axes along which both move on as if they were one are made one: each costs a division.
@@ -136,6 +140,7 @@ public:
     void reduce(Reduction op, const Tensor& x, Tensor& y) const override {
         // y has x's axes, those that are summed over with size 1
         const Shape &full = x.shape(), &part = y.shape();
+        (void)as_int(x.size()), (void)repeating_steps(part, full);
         Shape over = full;
         for (int axis = 0; axis < full.rank(); axis++)
             if (part[axis] != 1) over[axis] = 1;
@@ -162,6 +167,7 @@ public:
     }
 
     void copy_box(const Tensor& x, const Shape& from, const Shape& box, Tensor& y, const Shape& to) const override {
+        (void)as_int(x.size()), (void)as_int(y.size());
         const auto x_steps = dense_steps(x.shape()), y_steps = dense_steps(y.shape());
         Index x_start = 0, y_start = 0;
         for (int axis = 0; axis < box.rank(); axis++)
@@ -185,6 +191,7 @@ public:
     }
 
     void channel_dot(const Tensor& x, const Tensor& weights, Tensor& y) const override {
+        (void)as_int(x.size());
         const int images = as_int(x.shape()[0]), pixels = as_int(x.shape()[1] * x.shape()[2]), C = as_int(x.shape()[3]);
         const int weight_pixels = as_int(weights.size() / (y.shape()[0] * C));
         machine_.totals(as_int(y.size()), ChannelDotTotal{C, images, pixels, weight_pixels, read(x), read(weights), write(y)});

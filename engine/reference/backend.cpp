@@ -78,7 +78,7 @@ void ReferenceBackend::dense_grad_kernel(const Tensor& x, const Tensor& dy, Tens
 }
 
 void ReferenceBackend::max_pool(const Window& window, const Tensor& x, Tensor& y, Argmax* argmax) const {
-    if (argmax) *argmax = {window, Tensor(y.shape(), DType::i32)};
+    if (argmax) *argmax = reference::no_winners_yet(window, x, y);
     with_type(x.dtype(), [&](auto zero) {
         using T = decltype(zero);
         reference::max_pool<T>(window, pool_shape(x, y), x.data<T>(), y.data<T>(), argmax ? argmax->winners.data<std::int32_t>() : nullptr);

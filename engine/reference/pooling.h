@@ -21,6 +21,13 @@ inline Inside inside(const Window& v, const PoolShape& s, Index p, Index q) {
     return {std::max<Index>(0, top), std::min(s.h, top + v.r), std::max<Index>(0, left), std::min(s.w, left + v.s)};
 }
 
+// Winners are counted in 32 bits within each image.
+inline Backend::Argmax no_winners_yet(const Window& window, const Tensor& x, const Tensor& y) {
+    LIMN_CHECK(x.size() / std::max<Index>(1, x.shape()[0]) < Index(1) << 31, "{} is too large for a max pool to be walked back",
+               x.shape().str());
+    return {window, Tensor(y.shape(), DType::i32)};
+}
+
 // y[n,p,q,c] = max of x over the window. A NaN in the window wins, so that it is seen and not lost.
 template <class T> void max_pool(const Window& v, const PoolShape& s, const T* x, T* y, std::int32_t* argmax) {
     for (Index n = 0; n < s.n; n++)

@@ -133,3 +133,53 @@ TEST_CASE("new weights are folded anew") {
     CHECK_FALSE(same_bits(before, after));
     CHECK(relative_error(after, output(model, x, {}, all_nodes(model))) <= 2e-6);
 }
+
+TEST_CASE("a convolution that is shared, once behind a border and once without, has a plan for each") {
+    const auto shared_twice = [](bool border_first) {
+        Model model;
+        model.name = "shared";
+        const int a = model.add_input("a", {-1, 32, 32, 3}), b = model.add_input("b", {-1, 32, 32, 3});
+        const LayerPtr conv = make_layer({"Conv2D", "conv", {{"filters", 8.0}, {"kernel_size", 3.0}}});
+        const int bordered = model.add("border", make_layer({"ZeroPadding2D", "border", {{"padding", 1.0}}}), {a});
+        const int first = model.add("first", conv, {border_first ? bordered : b}),
+                  second = model.add("second", conv, {border_first ? b : bordered});
+        model.outputs = {first, second};
+        for (Weight& w : conv->weights) w.value = random_tensor(w.shape, 5);
+        return model;
+    };
+    const Tensor a = random_tensor({1, 32, 32, 3}, 1), b = random_tensor({1, 32, 32, 3}, 2);
+    for (const bool border_first : {true, false}) {
+        const Model model = shared_twice(border_first);
+        Tape fast(cpu_backend()), truth(reference_backend());
+        const auto found = model.forward(fast, {a, b}), expected = model.forward(truth, {a, b}, {}, all_nodes(model));
+        for (int output : model.outputs) {
+            REQUIRE(found[std::size_t(output)].shape() == expected[std::size_t(output)].shape());
+            CHECK(relative_error(found[std::size_t(output)].value, expected[std::size_t(output)].value) <= 1e-5);
+        }
+    }
+}
+
+TEST_CASE("a border wider than all that the convolution reads") {
+    const Json layers = {layer_json("InputLayer", "x", {{"batch_input_shape", {nullptr, 8, 1, 3}}}),
+                         layer_json("ZeroPadding2D", "border", {{"padding", {{0, 0}, {4, 0}}}}),
+                         layer_json("Conv2D", "conv", {{"filters", 8}, {"kernel_size", {1, 2}}, {"strides", {1, 4}}})};
+    Model model = model_from_config(sequential_json(layers).dump(), "2.4.0");
+    for (Layer* layer : model.weighted_layers())
+        for (Weight& w : layer->weights) w.value = random_tensor(w.shape, 5);
+    const Tensor photo = random_tensor({1, 8, 1, 3}, 1);
+    CHECK(relative_error(output(model, photo), output(model, photo, {}, all_nodes(model))) <= 1e-5);
+}
+
+TEST_CASE("a Rescaling that is shared by photos and masks scales each") {
+    const LayerPtr layer = make_layer({"Rescaling", "scale", {{"scale", 0.5}, {"offset", 1.0}}});
+    layer->build({{-1, 10, 10, 3}});
+    const LayerPtr three = make_layer({"Rescaling", "three", {{"scale", List{1.0, 2.0, 3.0}}}});
+    three->build({{-1, 10, 10, 3}});
+    Tape tape(cpu_backend());
+    (void)three->forward(tape, {Tensor::full({1, 10, 10, 3}, 1)});
+    CHECK_THROWS_WITH_AS(three->forward(tape, {Tensor::full({1, 10, 10, 1}, 1)}), doctest::Contains("3 numbers for 1 channels"), Error);
+    for (Index c : {3, 1, 3}) {
+        const Tensor y = layer->forward(tape, {Tensor::full({1, 10, 10, c}, 4)}).value;
+        for (float v : y.values()) CHECK(v == 3);
+    }
+}

@@ -3,6 +3,7 @@
 #include "tests/support_models.h"
 #include "weights/keras_config.h"
 #include "weights/modern_config.h"
+#include "weights/preprocessing.h"
 
 using namespace limn;
 
@@ -152,6 +153,80 @@ TEST_CASE("functions hand no mask on, layers do; Rescaling only in Keras 3") {
     CHECK(mask_after(layer_json("UnitNormalization", "after", Json::object()), "2.4.0"));
     CHECK(mask_after(layer_json("Rescaling", "after", {{"scale", 2.0}}), "3.5.0"));
     CHECK_FALSE(mask_after(layer_json("Rescaling", "after", {{"scale", 2.0}}), "2.4.0"));
+    CHECK(mask_after(layer_json("GroupNormalization", "after", {{"groups", 2}}), "3.5.0"));
+}
+
+TEST_CASE("Flatten that is told the channels are first moves them last, also where no other layer has them first") {
+    const Model model = model_from_config(sequential_json({layer_json("InputLayer", "x", {{"batch_input_shape", {nullptr, 2, 3}}}),
+                                                           layer_json("Flatten", "f", {{"data_format", "channels_first"}})})
+                                              .dump(),
+                                          "2.4.0");
+    Tape tape(reference_backend());
+    const Tensor x = Tensor::from({1, 2, 3}, std::vector<float>{0, 1, 2, 3, 4, 5});
+    const Tensor y = model.forward(tape, {x})[std::size_t(model.outputs[0])].value;
+    CHECK(std::ranges::equal(y.values(), std::vector<float>{0, 3, 1, 4, 2, 5}));
+}
+
+TEST_CASE("preprocessing: by the network's name, or none where it calculates with its input itself") {
+    const auto chosen = [](const std::string& name, const Json& first = {}) {
+        std::vector<Json> layers{input_json("x", {nullptr, 8, 8, 3})};
+        if (!first.is_null())
+            layers.push_back(
+                called(first, {{"x", 0, 0, first["config"].contains("function") ? Json{{"y", {1.0, 2.0, 3.0}}} : Json::object()}}));
+        layers.push_back(
+            called(layer_json("Conv2D", "c", {{"filters", 2}, {"kernel_size", 3}}), {keras_2_call({{first.is_null() ? "x" : "f", 0}})}));
+        Json config = functional_json(layers, {{"x", 0, 0}}, {{"c", 0, 0}});
+        config["config"]["name"] = name;
+        return choose_preprocess(model_from_config(config.dump(), "2.4.0")).mode;
+    };
+    for (const char* name : {"resnet50v2", "resnet101v2", "resnet152v2", "mobilenetv2_1.00_224", "xception"})
+        CHECK(chosen(name) == Preprocess::tf);
+    for (const char* name : {"resnet50", "vgg16"}) CHECK(chosen(name) == Preprocess::caffe);
+    CHECK(chosen("mine") == Preprocess::unit);
+    CHECK(chosen("mine", layer_json("TFOpLambda", "f", {{"function", "math.subtract"}})) == Preprocess::raw);
+    CHECK(chosen("mine", layer_json("ReLU", "f", Json::object())) == Preprocess::unit);
+}
+
+TEST_CASE("convert: a Sequential that was built late keeps the shape of its input") {
+    Json config = sequential_json({layer_json("Dense", "d", {{"units", 3}})});
+    config["config"]["build_input_shape"] = {nullptr, 16};
+    const Json said = Json::parse(modern_config(config.dump(), model_from_config(config.dump(), "2.1.0")));
+    CHECK(said["config"]["layers"][0]["class_name"] == "InputLayer");
+    const Model again = model_from_config(said.dump(), "3.0.0");
+    CHECK(again.node(again.inputs[0]).shape == (Shape{-1, 16}));
+}
+
+TEST_CASE("functions of TensorFlow 2.0 to 2.3: what the graph's node says beside its inputs counts, or is refused") {
+    const auto built = [](const std::string& op, const Json& attributes) {
+        const Json layer = layer_json("TensorFlowOpLayer", "f",
+                                      {{"node_def", {{"name", "f"}, {"op", op}, {"attr", attributes}}}, {"constants", Json::object()}});
+        return model_from_config(functional_json({input_json("x", {nullptr, 8, 8, 1}), called(layer, {{{"x", 0, 0, Json::object()}}})},
+                                                 {{"x", 0, 0}}, {{"f", 0, 0}})
+                                     .dump(),
+                                 "2.3.0");
+    };
+    const Json type = {{"type", "DT_FLOAT"}}, none = {{"list", Json::object()}};
+    const auto sizes = [](std::vector<std::string> numbers) { return Json{{"list", {{"i", numbers}}}}; };
+    const Model leaky = built("LeakyRelu", {{"T", type}, {"alpha", {{"f", 0.1}}}});
+    Tape tape(reference_backend());
+    const Tensor x = Tensor::full({1, 8, 8, 1}, -2);
+    CHECK(leaky.forward(tape, {x})[std::size_t(leaky.outputs[0])].value.at_flat(0) == doctest::Approx(-0.2));
+    const auto shape = [&](const Model& model) { return model.node(model.outputs[0]).shape; };
+    const Json pooled = {{"T", type},
+                         {"ksize", sizes({"1", "3", "3", "1"})},
+                         {"strides", sizes({"1", "1", "1", "1"})},
+                         {"padding", {{"s", "U0FNRQ=="}}},
+                         {"data_format", {{"s", "TkhXQw=="}}},
+                         {"explicit_paddings", none}};
+    CHECK(shape(built("MaxPool", pooled)) == (Shape{-1, 8, 8, 1}));
+    Json other = pooled;
+    other["data_format"]["s"] = "TkNIVw==";
+    check_says(complaint([&] { built("MaxPool", other); }), "'data_format'");
+    CHECK(shape(built("Squeeze", {{"T", type}, {"squeeze_dims", sizes({"3"})}})) == (Shape{-1, 8, 8}));
+    CHECK_NOTHROW(built("Cast", {{"SrcT", type}, {"DstT", type}}));
+    check_says(complaint([&] { built("Cast", {{"SrcT", type}, {"DstT", {{"type", "DT_INT32"}}}}); }), "DT_INT32");
+    check_says(complaint([&] { built("Relu", {{"T", type}, {"secret", {{"s", "????"}}}}); }), "the attribute 'secret'");
+    check_says(complaint([&] { built("DivNoNan", {{"T", type}}); }), "div_no_nan");
 }
 
 TEST_CASE("arguments of functions that nobody reads are refused, unless they change nothing") {

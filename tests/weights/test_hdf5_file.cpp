@@ -17,6 +17,7 @@
 
 #include "tests/support.h"
 #include "weights/hdf5_file.h"
+#include "weights/zip_file.h"
 
 using namespace limn;
 using Texts = std::vector<std::string>;
@@ -115,6 +116,7 @@ TEST_CASE("HDF5: what is no HDF5 file is refused with what it looks like") {
     std::filesystem::remove(path);
     REQUIRE(mkfifo(path.c_str(), 0600) == 0);  // must not wait for a writer
     CHECK(refusal(path).find("is not a regular file") != std::string::npos);
+    CHECK_FALSE(ZipFile::looks_like_one(path));
 }
 
 TEST_CASE("HDF5: a file that may not be read") {

@@ -94,6 +94,31 @@ TEST_CASE("a model read from a Keras file is written as one") {
     CHECK(same_bits(output_of(first.model, x), output_of(second.model, x)));
 }
 
+TEST_CASE("what Keras refuses is not written: words of the builder, of other versions, and of classes that take none of them") {
+    const TemporaryFolder folder;
+    Json config = tiny_config();
+    Json& layers = config["config"]["layers"];
+    layers[1]["config"]["kernel_initializer"] = {{"class_name", "GlorotUniform"}};
+    layers.insert(layers.begin() + 2, layer_json("SpatialDropout2D", "drop", {{"rate", 0.5}, {"trainable", true}}));
+    layers.insert(layers.begin() + 3,
+                  layer_json("DepthwiseConv2D", "depthwise", {{"kernel_size", {1, 1}}, {"groups", 1}, {"use_bias", false}}));
+    auto weights = tiny_weights();
+    weights.insert(weights.begin() + 2, {"depthwise", "depthwise_kernel", random_tensor({1, 1, 6, 1}, 9)});
+    write_model(folder / "old.h5", config.dump(), weights);
+    const LoadedModel old = load_model({(folder / "old.h5").string(), "", ""});
+    save_model(folder / "new.h5", old.model, {});
+    const Hdf5File file(folder / "new.h5");
+    CHECK(file.text("/model_weights", "keras_version") == file.text("/", "keras_version"));  // where Keras 2 and 3 look for it
+    const Json said = Json::parse(file.text("/", "model_config"));
+    for (const Json& layer : said["config"]["layers"]) {
+        CHECK(!layer["config"].contains("groups"));
+        CHECK(!layer["config"].contains("kernel_initializer"));
+        CHECK(layer["config"].contains("trainable") == (layer["class_name"] != "InputLayer" && layer["class_name"] != "SpatialDropout2D"));
+    }
+    const Tensor x = random_tensor({1, 16, 16, 3}, 1);
+    CHECK(same_bits(output_of(load_model({(folder / "new.h5").string(), "", ""}).model, x), output_of(old.model, x)));
+}
+
 TEST_CASE("a file that cannot be written leaves the old one") {
     const TemporaryFolder folder;
     Model model = build_paws();

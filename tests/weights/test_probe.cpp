@@ -62,6 +62,14 @@ TEST_CASE("a child that dies before it begins says nothing of what it was to try
     CHECK(stillborn() == 0);
 }
 
+TEST_CASE("where nobody may wait for children, what the child said counts") {
+    const auto before = std::signal(SIGCHLD, SIG_IGN);
+    CHECK(probe([] {}, short_time) == Probed::fine);
+    CHECK(probe([] { raise(SIGSEGV); }, short_time) == Probed::crashed);
+    CHECK_THROWS_WITH_AS(probe([] { throw Error("wrong"); }, short_time), "wrong", Error);
+    std::signal(SIGCHLD, before);
+}
+
 TEST_CASE("a child's Error is thrown here, cut to a length that can be read") {
     CHECK(complaint([] { probe([] { fail("'{}' is wrong", "x"); }); }) == "'x' is wrong");
     CHECK(complaint([] { probe([] { throw std::runtime_error("another kind"); }); }) == "another kind");
