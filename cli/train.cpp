@@ -123,14 +123,18 @@ Network open_network(const TrainOptions& o, Index classes) {
     return network;
 }
 
-// What Keras would add to the loss, or do to weights after a step.
-void note_ignored_settings(const Model& model) {
+// What Keras would add to the loss, or do to weights after a step; and what it will not open.
+void note_differences(const Model& model) {
     std::set<std::string> kinds;
     for (const Node& node : model.nodes())
         for (const auto& [key, value] : node.layer->keras_config.settings)
             if (node.layer->trainable && node.layer->keras_config.has(key) &&
                 (key.ends_with("_regularizer") || key.ends_with("_constraint")))
                 kinds.insert(key);
+    const auto called = std::ranges::find_if(model.nodes(), [](const Node& node) { return node.layer->class_name == "Operation"; });
+    if (called != model.nodes().end())
+        std::fprintf(stderr, "limn: note: '%s' is a function without a layer: limn opens what is saved, Keras does not\n",
+                     called->name.c_str());
     if (!kinds.empty())
         std::fprintf(stderr, "limn: note: the network's %s are not applied; --weight-decay is what limn has\n",
                      fmt::format("{}", fmt::join(kinds, ", ")).c_str());
@@ -219,7 +223,7 @@ void train(TrainOptions o) {
             LIMN_CHECK(!std::filesystem::equivalent(file, std::filesystem::path(o.out) / own, not_there),
                        "{}: this run would write over the file that it starts from: choose another folder (--out)", file.string());
         }
-    note_ignored_settings(network.model);
+    note_differences(network.model);
     make_folder(o.out);
     const std::time_t now = std::time(nullptr);
     const PhotoInput& input = s.validation_input;

@@ -49,7 +49,8 @@ void ProgressBar::update(std::uint64_t done, const std::string& note) {
     if (!note.empty()) text += "  " + note;
     if (text.size() >= columns_of(stream_)) {  // a second row would stay
         text.resize(columns_of(stream_) - 1);
-        while (!text.empty() && static_cast<unsigned char>(text.back()) >= 0x80) text.pop_back();  // no half characters
+        while ((text.back() & 0xc0) == 0x80) text.pop_back();  // no half characters
+        if ((text.back() & 0xc0) == 0xc0) text.pop_back();
     }
     fmt::print(stream_, "\r{}\x1b[K", text);
     std::fflush(stream_);

@@ -74,8 +74,8 @@ struct BinaryKernel {
             case Binary::subtract: y[i] = u - v; break;
             case Binary::multiply: y[i] = u * v; break;
             case Binary::divide: y[i] = u / v; break;
-            case Binary::maximum: y[i] = u > v || u != u ? u : v; break;
-            case Binary::minimum: y[i] = u < v || u != u ? u : v; break;
+            case Binary::maximum: y[i] = u > v ? u : v; break;
+            case Binary::minimum: y[i] = u < v ? u : v; break;
             case Binary::equal: y[i] = u == v ? 1.0f : 0.0f; break;
             case Binary::greater_equal: y[i] = u >= v ? 1.0f : 0.0f; break;
         }

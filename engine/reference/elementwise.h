@@ -14,8 +14,8 @@ template <class T> T apply(Binary op, T a, T b) {
         case Binary::subtract: return a - b;
         case Binary::multiply: return a * b;
         case Binary::divide: return a / b;
-        case Binary::maximum: return a > b || a != a ? a : b;  // NaN is not lost
-        case Binary::minimum: return a < b || a != a ? a : b;
+        case Binary::maximum: return a > b ? a : b;
+        case Binary::minimum: return a < b ? a : b;
         case Binary::equal: return a == b ? T(1) : T(0);
         case Binary::greater_equal: return a >= b ? T(1) : T(0);
     }
@@ -67,7 +67,7 @@ template <class T> void reduce(Reduction op, const Tensor& x, Tensor& y) {
     std::vector<double> sum(std::size_t(y.size()), op == Reduction::maximum ? -std::numeric_limits<double>::infinity() : 0.0);
     walk(x.shape(), steps, {}, [&](Index i, Index o, Index) {
         double& s = sum[std::size_t(o)];
-        s = op == Reduction::maximum ? apply(Binary::maximum, s, double(px[i])) : s + double(px[i]);
+        s = op == Reduction::maximum ? std::max(s, double(px[i])) : s + double(px[i]);
     });
     const double scale = op == Reduction::mean ? double(y.size()) / double(x.size()) : 1;
     std::transform(sum.begin(), sum.end(), y.data<T>(), [&](double s) { return T(s * scale); });

@@ -240,27 +240,6 @@ TEST_CASE("a NaN is not lost: pools, ReLU and sums hand it on") {
     }
 }
 
-TEST_CASE("NaN is not lost in what looks for the largest, wherever it stands") {
-    const float nan = std::nanf("");
-    std::vector<const Backend*> backends = all_backends();
-    backends.push_back(&reference_backend());
-    for (const Backend* backend : backends) {
-        CAPTURE(backend->name());
-        for (Index place = 0; place < 4; place++) {
-            Tensor x = Tensor::full({1, 2, 2, 1}, 1), y({1, 1, 1, 1}), both({1, 2, 2, 1});
-            x.data()[place] = nan;
-            backend->reduce(Reduction::maximum, x, y);
-            CHECK(std::isnan(y.data()[0]));
-            for (Binary op : {Binary::maximum, Binary::minimum})
-                for (const bool turned : {false, true}) {
-                    const Tensor ones = Tensor::full({1, 2, 2, 1}, 1);
-                    backend->binary(op, turned ? ones : x, turned ? x : ones, both);
-                    for (Index i = 0; i < 4; i++) CHECK(std::isnan(both.data()[i]) == (i == place));
-                }
-        }
-    }
-}
-
 TEST_CASE("ReLUs of all kinds at their corners: capped, leaky, from a threshold on") {
     const float inf = std::numeric_limits<float>::infinity();
     const UnaryFn relu6{Unary::relu, 0, 0, 6}, leaky{Unary::relu, 0.5}, all{Unary::relu, 0.5, -1, 2}, from_1{Unary::relu, 0, 1};
