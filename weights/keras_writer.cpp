@@ -1,7 +1,10 @@
 #include "weights/keras_writer.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
 
 #include "engine/file.h"
@@ -73,37 +76,79 @@ std::pair<std::string, OrderedJson> described(const Model& model, const Written&
     return {class_name, config};
 }
 
+// A call of a layer that is written: its number, and the call's.
+using MadeBy = std::pair<std::size_t, std::size_t>;
+using Reads = std::vector<std::vector<std::vector<MadeBy>>>;  // by layer and call; nothing for inputs
+
+// The numbers of the layers in the order in which Keras lists them, and gives a file's arrays to them: the farthest from the outputs
+// first, of equally far ones as they are met on the way back from the outputs (keras.src.ops.function.map_graph).
+std::vector<std::size_t> in_order_of_keras(const Reads& reads, const std::vector<MadeBy>& outputs) {
+    std::vector<std::size_t> met(reads.size(), reads.size());
+    std::size_t count = 0;
+    std::set<MadeBy> seen;
+    std::vector<MadeBy> inputs_first;
+    const std::function<void(MadeBy)> visit = [&](MadeBy at) {
+        if (!seen.insert(at).second) return;
+        if (met[at.first] == reads.size()) met[at.first] = count++;
+        if (at.second < reads[at.first].size())
+            for (const MadeBy& in : reads[at.first][at.second]) visit(in);
+        inputs_first.push_back(at);
+    };
+    for (const MadeBy& output : outputs) visit(output);
+    std::map<MadeBy, int> depths;
+    std::vector<int> depth(reads.size());
+    for (auto at = inputs_first.rbegin(); at != inputs_first.rend(); ++at) {
+        int& own = depths[*at];
+        own = depth[at->first] = std::max(own, depth[at->first]);
+        if (at->second < reads[at->first].size())
+            for (const MadeBy& in : reads[at->first][at->second]) depths[in] = std::max(own + 1, depths[in]);
+    }
+    std::vector<std::size_t> order(reads.size());
+    std::iota(order.begin(), order.end(), std::size_t(0));
+    std::ranges::stable_sort(order,
+                             [&](std::size_t a, std::size_t b) { return std::pair(-depth[a], met[a]) < std::pair(-depth[b], met[b]); });
+    return order;
+}
+
 }  // namespace
 
 std::string keras_config_of(const Model& model) {
     const std::vector<Written> written = written_layers(model);
-    std::vector<std::pair<std::string, int>> made(model.nodes().size());  // node -> layer and call
-    OrderedJson layers = OrderedJson::array();
+    std::vector<MadeBy> made(model.nodes().size());
+    // a value before its split activation stands for the whole layer
+    const auto maker_of = [&](int node) { return made[std::size_t(is_split_activation(model, node) ? model.node(node).inputs[0] : node)]; };
+    Reads read_by(written.size());
+    std::vector<OrderedJson> described_layers;
     const std::vector<std::string> known = known_layers();
-    for (const Written& w : written) {
+    for (std::size_t number = 0; number < written.size(); number++) {
+        const Written& w = written[number];
         LIMN_CHECK(std::ranges::count(known, w.layer->class_name),
                    "layer '{}': a network with masks, wrapped layers or layers that return their state cannot be written yet", w.name);
         LIMN_CHECK(w.layer->keras_config.channels_first.empty(), "layer '{}': a network with channels first cannot be written yet", w.name);
         OrderedJson calls = OrderedJson::array();
         for (int i = w.node; i < int(model.nodes().size()); i++) {
             if (model.node(i).layer.get() != w.layer) continue;
-            made[std::size_t(i)] = {w.name, int(calls.size())};
+            made[std::size_t(i)] = {number, calls.size()};
             OrderedJson reads = OrderedJson::array();
+            std::vector<MadeBy> makers;
             for (int in : model.node(i).inputs) {
-                // a value before its split activation stands for the whole layer
-                const auto& [name, call] = made[std::size_t(is_split_activation(model, in) ? model.node(in).inputs[0] : in)];
-                reads.push_back({name, call, 0, OrderedJson::object()});
+                makers.push_back(maker_of(in));
+                reads.push_back({written[makers.back().first].name, makers.back().second, 0, OrderedJson::object()});
             }
-            if (!reads.empty()) calls.push_back(reads);
+            if (!reads.empty()) calls.push_back(reads), read_by[number].push_back(makers);
         }
         const auto [class_name, config] = described(model, w);
-        layers.push_back({{"class_name", class_name}, {"config", config}, {"inbound_nodes", calls}, {"name", w.name}});
+        described_layers.push_back({{"class_name", class_name}, {"config", config}, {"inbound_nodes", calls}, {"name", w.name}});
     }
+    std::vector<MadeBy> outputs;
+    for (int output : model.outputs) outputs.push_back(maker_of(output));
+    OrderedJson layers = OrderedJson::array();
+    for (std::size_t number : in_order_of_keras(read_by, outputs)) layers.push_back(described_layers[number]);
     const auto references = [&](const std::vector<int>& nodes) {
         OrderedJson list = OrderedJson::array();
         for (int i : nodes) {
-            const auto& [name, call] = made[std::size_t(is_split_activation(model, i) ? model.node(i).inputs[0] : i)];
-            list.push_back({name, call, 0});
+            const auto [number, call] = maker_of(i);
+            list.push_back({written[number].name, call, 0});
         }
         return list;
     };

@@ -94,6 +94,27 @@ TEST_CASE("a model read from a Keras file is written as one") {
     CHECK(same_bits(output_of(first.model, x), output_of(second.model, x)));
 }
 
+TEST_CASE("layers are written in Keras's order, by their distance from the output: branches side by side, not one after the other") {
+    Model model;
+    model.name = "branches";
+    const auto dense = [&](const char* name, int from) {
+        const LayerPtr layer = make_layer({"Dense", name, {{"units", 3.0}}});
+        const int node = model.add(name, layer, {from});
+        for (Weight& w : layer->weights) w.value = random_tensor(w.shape, std::size_t(node));
+        return node;
+    };
+    const int x = model.add_input("x", {-1, 3}), a = dense("a2", dense("a1", x)), b = dense("b3", dense("b2", dense("b1", x)));
+    model.outputs = {dense("last", model.add("sum", make_layer({"Add", "sum", {}}), {a, b}))};
+    const Json config = Json::parse(keras_config_of(model));
+    std::vector<std::string> names;
+    for (const Json& layer : config["config"]["layers"]) names.push_back(layer["name"]);
+    CHECK(names == std::vector<std::string>{"x", "b1", "a1", "b2", "a2", "b3", "sum", "last"});
+    const TemporaryFolder folder;
+    save_model(folder / "m.h5", model, {});
+    const Tensor input = random_tensor({2, 3}, 1);
+    CHECK(same_bits(output_of(load_model({(folder / "m.h5").string(), "", ""}).model, input), output_of(model, input)));
+}
+
 TEST_CASE("what Keras refuses is not written: words of the builder, of other versions, and of classes that take none of them") {
     const TemporaryFolder folder;
     Json config = tiny_config();
