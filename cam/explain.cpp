@@ -262,9 +262,10 @@ std::vector<Explained> Explainer::read(const Work& work) const {
     std::vector<Explained> results(static_cast<std::size_t>(N));
     for (std::size_t n = 0; n < results.size(); n++) {
         const auto logit = logits.values().subspan(n * size, size), output = outputs.values().subspan(n * size, size);
-        LIMN_CHECK(std::all_of(output.begin(), output.end(), [](float v) { return std::isfinite(v); }),
-                   "model '{}' answers with NaN or infinite numbers: its weights or the image's numbers are broken (see `limn inspect`)",
-                   model_.name);
+        if (!std::ranges::all_of(output, [](float v) { return std::isfinite(v); }))
+            throw NotFinite(fmt::format(
+                "model '{}' answers with NaN or infinite numbers: its weights or the image's numbers are broken (see `limn inspect`)",
+                model_.name));
         results[n].predictions = predictions(head_, logit, output, request_.labels, top_);
         if (request_.methods.empty() && head_.per_step) continue;  // only predictions are asked for; what would be explained, nobody said
         results[n].targets = targets_for(work.specs.empty() ? request_.target : work.specs[n], logit, output);

@@ -59,6 +59,11 @@ struct Map {
     std::optional<Drawn> drawn;            // if the request has a drawing and photos were given
 };
 
+// The model answers with NaN or infinite numbers.
+struct NotFinite : Error {
+    using Error::Error;
+};
+
 struct Explained {  // one image
     std::vector<Prediction> predictions;
     std::vector<Target> targets;

@@ -21,9 +21,8 @@ struct Evidence {
 //   completeness  where the head is linear, sum over the map (CAM: its mean) + bias = score; integrated gradients: sum = score - score of zeros
 //   agreement     the other backend's map (cpu: reference; cuda: cpu): |difference| / |map|, with the same limit as rounding; not of methods
 //                 that run the network many times
-// Of a fused map the gradient and the rounding of its layers, the worst of them.
 //   repeats       the share of cells that differ when the map is computed again, with one thread and with all
-// Checks that do not apply to a map are left out. told: what is being done, for people who wait.
+// Of a fused map: the worst gradient and rounding of its layers. Checks that do not apply to a map are left out. told: what is being done, for people who wait.
 std::vector<std::vector<Evidence>> verify(const Backend& backend, Model model, Model exact, const Tensor& image, const Request& request,
                                           const Explained& result, const std::function<void(const std::string&)>& told = {});
 

@@ -83,8 +83,8 @@ struct Photo {
     Image image;   // as it is
     Tensor input;  // as the model takes it: (1,h,w,c)
 };
-// Folders stand for the pictures in them, by name; but for those in the folder `out` inside, which limn wrote.
-std::vector<std::string> all_images(const std::vector<std::string>& given, const std::string& out = "");
+// Folders stand for the pictures in them, by name; but for those in folders inside that hold no photos (masks, what limn wrote).
+std::vector<std::string> all_images(const std::vector<std::string>& given, const std::vector<std::string>& no_photos = {});
 Photo load_photo(const std::string& path, const Ready& ready);
 // To stderr, for more than one photo: how many a second, from the first one's reading, and of the computing alone.
 void print_throughput(std::size_t photos, std::int64_t begin_ns, double computing_ms);

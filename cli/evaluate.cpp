@@ -104,12 +104,8 @@ private:
     void list_photos() {
         LIMN_CHECK(fs::is_directory(o_.folder), "{}: is no folder of photos", o_.folder);
         std::vector<std::string> names;
-        std::vector<std::string> others;  // folders inside, of pictures that are no photos
-        for (const std::string& folder : {o_.masks, o_.boxes, o_.out})
-            if (!lies_in(o_.folder, folder)) others.push_back(folder);
-        for (const std::string& path : all_images({o_.folder}))
-            if (std::ranges::none_of(others, [&](const std::string& folder) { return lies_in(path, folder); }))
-                names.push_back(fs::path(path).lexically_relative(o_.folder).generic_string());
+        for (const std::string& path : all_images({o_.folder}, {o_.masks, o_.boxes, o_.out}))
+            names.push_back(fs::path(path).lexically_relative(o_.folder).generic_string());
         if (lies_in(o_.folder, o_.masks)) leave_out_masks(names);
         LIMN_CHECK(!names.empty(), "{}: holds no photos", o_.folder);
         for (const std::string& name : names)

@@ -40,7 +40,7 @@ std::vector<std::string> read_targets(const std::string& path, std::size_t image
 class ExplainCommand {
 public:
     explicit ExplainCommand(const ExplainOptions& o)
-        : o_(o), images_(all_images(o.images, o.out)), targets_(read_targets(o.targets_file, images_.size())), ready_(prepare(o)),
+        : o_(o), images_(all_images(o.images, {o.out})), targets_(read_targets(o.targets_file, images_.size())), ready_(prepare(o)),
           model_(ready_.loaded.model) {
         print_notes(ready_.loaded);
         LIMN_CHECK(targets_.empty() || o.target == "auto", "--targets {} and --target {}: give one of them", o.targets_file, o.target);

@@ -241,7 +241,7 @@ Photo load_photo(const std::string& path, const Ready& ready) {
     return {path, std::move(image), std::move(input)};
 }
 
-std::vector<std::string> all_images(const std::vector<std::string>& given, const std::string& out) {
+std::vector<std::string> all_images(const std::vector<std::string>& given, const std::vector<std::string>& no_photos) {
     std::vector<std::string> images;
     for (const std::string& path : given) {
         std::error_code ignored;
@@ -253,7 +253,8 @@ std::vector<std::string> all_images(const std::vector<std::string>& given, const
         std::filesystem::recursive_directory_iterator entries(path, std::filesystem::directory_options::skip_permission_denied);
         for (auto it = begin(entries); it != end(entries); ++it) {
             const std::filesystem::directory_entry& entry = *it;
-            if (entry.is_directory(ignored) && std::filesystem::equivalent(entry, out, ignored)) it.disable_recursion_pending();
+            const auto is_entry = [&](const std::string& folder) { return std::filesystem::equivalent(entry, folder, ignored); };
+            if (entry.is_directory(ignored) && std::ranges::any_of(no_photos, is_entry)) it.disable_recursion_pending();
             std::string extension = entry.path().extension().string();
             std::ranges::transform(extension, extension.begin(), [](unsigned char c) { return char(std::tolower(c)); });
             const bool picture = extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";

@@ -142,9 +142,12 @@ std::vector<std::vector<Rater::Numbers>> Rater::sanity_of(const std::vector<Phot
     const Index h = inputs.shape()[1], w = inputs.shape()[2];
     CascadingRandomisation forgetting(ready_.loaded.model, o_.seed);
     while (forgetting.next()) {
-        const Tensor logits = values_of(head_.logits, inputs);
-        if (!std::ranges::all_of(logits.values(), [](float v) { return std::isfinite(v); })) continue;  // what forgets may overflow
-        const std::vector<Explained> others = explain_(inputs, {}, targets);
+        std::vector<Explained> others;
+        try {
+            others = explain_(inputs, {}, targets);
+        } catch (const NotFinite&) {  // what forgets may overflow
+            continue;
+        }
         for (std::size_t i = 0; i < photos.size(); i++)
             for (std::size_t m = 0; m < sums[i].size(); m++) {
                 const Tensor &trained = results[i].maps[m].raw, &other = others[i].maps[m].raw;

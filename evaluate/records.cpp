@@ -82,10 +82,9 @@ static void check_settings(const std::filesystem::path& path, std::string_view l
     std::string difference = "they were made by another version of limn";
     parsed(path, line, 1, [&](const Json& json) {
         const Json stored = json.value("settings", Json::object());
-        std::map<std::string, std::string> now(settings.begin(), settings.end());
         NamedTexts all = settings;  // and what was given then, but not now
         for (const auto& [name, value] : stored.items())
-            if (!now.contains(name)) all.emplace_back(name, "");
+            if (std::ranges::find(settings, name, &NamedTexts::value_type::first) == settings.end()) all.emplace_back(name, "");
         for (const auto& [name, value] : all)
             if (stored.value(name, "") != value) {
                 difference = fmt::format("{} was '{}' and is '{}' now", name, stored.value(name, ""), value);

@@ -172,7 +172,10 @@ std::vector<Call> calls_of(const Json& layer, const std::string& where) {
 static Dict graph_attributes(const Json& attributes) {
     static const std::map<std::string, std::string> texts = {
         {"VkFMSUQ=", "VALID"}, {"U0FNRQ==", "SAME"}, {"TkhXQw==", "NHWC"}, {"TkNIVw==", "NCHW"}};
-    const auto number = [](const Json& j) { return j.is_string() ? std::strtod(j.get<std::string>().c_str(), nullptr) : j.get<double>(); };
+    const auto number = [](const Json& j) {  // whole ones are written as texts
+        LIMN_CHECK(j.is_string() || j.is_number(), "the model's configuration is wrong: an attribute of a TensorFlowOpLayer is no number");
+        return j.is_string() ? std::strtod(j.get<std::string>().c_str(), nullptr) : j.get<double>();
+    };
     Dict keywords;
     for (const auto& [name, item] : attributes.items()) {
         const std::string key = name == "squeeze_dims" ? "axis" : name == "DstT" ? "dtype" : name;

@@ -237,7 +237,6 @@ void write_legacy(Hdf5Writer& file, const Layers& layers, const std::vector<std:
     }
     file.attribute("/model_weights", "layer_names", top);
     file.attribute("/model_weights", "backend", std::string("tensorflow"));
-    file.attribute("/model_weights", "keras_version", std::string(for_keras3 ? "3.0.0" : "2.15.0"));  // where Keras 2 looks for it
 }
 
 void write_keras3(Hdf5Writer& file, const Layers& layers, const StorePaths& paths) {
@@ -294,7 +293,7 @@ void write_whole(const std::filesystem::path& path, const std::string& config, c
     write_legacy(file, layers, top_names(config), keras_major(keras_version) >= 3, precision);
     file.attribute("/", "model_config", config);
     file.attribute("/", "backend", std::string("tensorflow"));
-    file.attribute("/", "keras_version", keras_version);
+    for (const char* place : {"/", "/model_weights"}) file.attribute(place, "keras_version", keras_version);  // Keras 2 looks in both
     write_notes(file, notes);
     file.commit();
 }

@@ -72,11 +72,10 @@ public:
         OrderedJson layers = OrderedJson::array();
         for (const OrderedJson& layer : config["layers"]) {
             const OrderedJson& settings = layer["config"];
-            const bool declares = settings.is_object() && settings.contains("batch_input_shape") && layer["class_name"] != "InputLayer";
-            if (j["class_name"] == "Sequential" && layers.empty() && declares)
-                layers.push_back(input(settings["batch_input_shape"], settings, settings.value("name", std::string()) + "_input"));
-            else if (j["class_name"] == "Sequential" && layers.empty() && built.is_array() && layer["class_name"] != "InputLayer")
-                layers.push_back(input(built, OrderedJson::object(), settings.value("name", std::string()) + "_input"));
+            const bool opens =
+                j["class_name"] == "Sequential" && layers.empty() && layer["class_name"] != "InputLayer" && settings.is_object();
+            if (const OrderedJson shape = opens ? settings.value("batch_input_shape", built) : OrderedJson(); shape.is_array())
+                layers.push_back(input(shape, settings, settings.value("name", std::string()) + "_input"));
             layers.push_back(this->layer(layer, path));
         }
         config["layers"] = layers;

@@ -30,9 +30,9 @@ PreprocessChoice choose_preprocess(const Model& model) {
         const Layer& layer = *node.layer;
         if (layer.class_name == "Rescaling" || layer.class_name == "Normalization")
             return {Preprocess::raw, fmt::format("the model scales its input itself (layer '{}')", layer.name)};
-        for (const char* arithmetic : {"add", "subtract", "multiply", "divide"})  // x / 127.5 - 1, or keras.applications' preprocess_input
-            if (layer.class_name == "Operation" && layer.keras_config.text("operation", "").ends_with(arithmetic))
-                return {Preprocess::raw, "the model calculates with its input before its first weights"};
+        const std::string function = layer.class_name == "Operation" ? layer.keras_config.text("operation", "") : "";
+        for (const char* arithmetic : {"add", "subtract", "multiply", "divide"})  // such as keras.applications' preprocess_input
+            if (function.ends_with(arithmetic)) return {Preprocess::raw, "the model calculates with its input before its first weights"};
         if (!layer.weights.empty()) break;
     }
     std::string name = model.name;

@@ -22,7 +22,6 @@ namespace limn {
 
 namespace {
 
-constexpr int refused = 1;
 constexpr char begun = '.', done = '\x01';  // no complaint is that
 constexpr std::size_t longest_complaint = 2000;
 
@@ -64,18 +63,16 @@ void restrain(const ProbeLimits& limits) {
 [[noreturn]] void run(const std::function<void()>& f, const ProbeLimits& limits, int pipe) {
     (void)!write(pipe, &begun, 1);
     restrain(limits);
-    std::string complaint;
+    std::string said(1, done);
     try {
         f();
-        (void)!write(pipe, &done, 1);
-        _exit(0);
     } catch (const std::bad_alloc&) {
-        complaint = "it asks for too much memory";
+        said = "it asks for too much memory";
     } catch (const std::exception& e) {
-        complaint = std::string(e.what()).substr(0, longest_complaint);  // a pipe holds more
+        said = std::string(e.what()).substr(0, longest_complaint);  // a pipe holds more
     }
-    (void)!write(pipe, complaint.data(), complaint.size());
-    _exit(refused);
+    (void)!write(pipe, said.data(), said.size());
+    _exit(0);
 }
 
 std::string all_of(int pipe) {
